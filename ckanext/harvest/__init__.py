@@ -1,0 +1,1 @@
+"""Harvest the metadata of other portals into this one: gather, fetch, import."""

@@ -1,0 +1,1 @@
+"""What the harvest plugin decides, as pure functions: no CKAN, no database, no network."""

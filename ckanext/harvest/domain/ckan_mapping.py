@@ -1,0 +1,79 @@
+"""How a dataset of a remote CKAN becomes one of ours: small steps, each of which changes the dictionary it is given."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+#: What a remote portal counts about a record, which says nothing about the record itself.
+_VOLATILE = ("tracking_summary",)
+#: What of a source's configuration changes what is imported. The rest says what is gathered, and how.
+_IMPORT_KEYS = (
+    "clean_tags",
+    "default_extras",
+    "default_groups",
+    "default_tags",
+    "override_extras",
+    "remote_groups",
+    "remote_orgs",
+)
+
+
+def content_hash(record: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """Return a hash that is equal for two records which would be imported alike.
+
+    :param record: a dataset as the remote portal shows it
+    :param config: the configuration of the source
+    """
+    content = {key: value for key, value in record.items() if key not in _VOLATILE}
+    settings = {key: config[key] for key in _IMPORT_KEYS if config.get(key)}
+    text = json.dumps([content, settings], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def add_tags(package: dict[str, Any], default_tags: Iterable[Mapping[str, Any]]) -> None:
+    """Append the tags that the dataset does not have."""
+    tags = package.setdefault("tags", [])
+    tags.extend(dict(tag) for tag in default_tags if tag not in tags)
+
+
+def add_groups(package: dict[str, Any], groups: Iterable[Mapping[str, Any]]) -> None:
+    """Append the groups that the dataset is not in."""
+    present = package.setdefault("groups", [])
+    ids = {group.get("id") for group in present}
+    present.extend({"id": group["id"], "name": group["name"]} for group in groups if group["id"] not in ids)
+
+
+def add_extras(
+    package: dict[str, Any], default_extras: Mapping[str, Any], override: bool, replacements: Mapping[str, str]
+) -> None:
+    """Add extras, text with ``{replacement}`` fields filled in.
+
+    :param override: replace an extra that the dataset has already
+    """
+    extras = package.setdefault("extras", [])
+    for key, value in default_extras.items():
+        present = any(extra["key"] == key for extra in extras)
+        if present and not override:
+            continue
+        if present:
+            extras[:] = [extra for extra in extras if extra["key"] != key]
+        extras.append({"key": key, "value": value.format(**replacements) if isinstance(value, str) else value})
+
+
+def clean_resources(package: dict[str, Any]) -> None:
+    """Drop what ties a resource to the remote portal: an upload there is a plain link here."""
+    for resource in package.get("resources") or ():
+        resource.pop("url_type", None)
+        resource.pop("revision_id", None)
+
+
+def clean_group(group: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a remote group or organization makes one of ours."""
+    left_out = {
+        "packages", "package_count", "created", "users", "groups", "tags", "extras", "display_name",
+        "image_display_url", "num_followers",
+    }  # fmt: skip
+    return {key: value for key, value in group.items() if key not in left_out}

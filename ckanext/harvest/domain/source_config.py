@@ -1,0 +1,92 @@
+"""The configuration of a CKAN source: what may be in it, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+_BOOLEANS = ("force_all", "override_extras", "clean_tags", "read_only")
+_MODES = ("only_local", "create")
+_LISTS = (
+    "organizations_filter_include",
+    "organizations_filter_exclude",
+    "groups_filter_include",
+    "groups_filter_exclude",
+)
+
+
+def parse(text: str | None) -> dict[str, Any]:
+    """Return the configuration that a text holds; an empty text is an empty one.
+
+    :raises ValueError: it is not a JSON object, or a value in it is not what it must be
+    """
+    if not text or not text.strip():
+        return {}
+    try:
+        config = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"it is not JSON: {error}") from None
+    if not isinstance(config, dict):
+        raise ValueError('it must be a JSON object, such as {"force_all": true}')
+    check(config)
+    return config
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Return if a configuration is well-formed. What must exist on the portal is for the harvester to check.
+
+    :raises ValueError: the first thing that is wrong
+    """
+    if "api_version" in config:
+        try:
+            int(config["api_version"])
+        except (TypeError, ValueError):
+            raise ValueError("api_version must be an integer") from None
+    _check_defaults(config)
+    for key in _BOOLEANS:
+        if key in config and not isinstance(config[key], bool):
+            raise ValueError(f"{key} must be boolean")
+    for key in ("remote_groups", "remote_orgs"):
+        if config.get(key) and config[key] not in _MODES:
+            raise ValueError(f"{key} must be one of {', '.join(_MODES)}")
+    for key in _LISTS:
+        if key in config and not _are_strings(config[key]):
+            raise ValueError(f"{key} must be a list of names")
+    for kind in ("organizations", "groups"):
+        if config.get(f"{kind}_filter_include") and config.get(f"{kind}_filter_exclude"):
+            raise ValueError(f"Harvest configuration cannot contain both {kind}_filter_include and {kind}_filter_exclude")
+
+
+def _check_defaults(config: Mapping[str, Any]) -> None:
+    if "default_tags" in config:
+        if not isinstance(config["default_tags"], list):
+            raise ValueError("default_tags must be a list")
+        if not all(isinstance(tag, dict) for tag in config["default_tags"]):
+            raise ValueError("default_tags must be a list of dictionaries")
+    if "default_groups" in config:
+        if not isinstance(config["default_groups"], list):
+            raise ValueError("default_groups must be a *list* of group names/ids")
+        if not _are_strings(config["default_groups"]):
+            raise ValueError("default_groups must be a list of group names/ids (i.e. strings)")
+    if "default_extras" in config and not isinstance(config["default_extras"], dict):
+        raise ValueError("default_extras must be a dictionary")
+
+
+def _are_strings(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def search_filters(config: Mapping[str, Any]) -> list[str]:
+    """Return the terms of the remote search that the include and exclude filters ask for.
+
+    Several values to include stand in parentheses, since they are alternatives and the terms are joined by AND.
+    """
+    terms = []
+    for kind, field in (("organizations", "organization"), ("groups", "groups")):
+        included = [f"{field}:{name}" for name in config.get(f"{kind}_filter_include") or ()]
+        if included:
+            alternatives = " OR ".join(included)
+            terms.append(f"({alternatives})" if len(included) > 1 else alternatives)
+        terms += [f"-{field}:{name}" for name in config.get(f"{kind}_filter_exclude") or ()]
+    return terms

@@ -1,0 +1,92 @@
+"""Reading the datasets, groups and organizations of a remote CKAN through its API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote, urlencode
+
+#: How many datasets are asked for at a time.
+ROWS = 100
+
+
+class ContentFetchError(Exception):
+    """The remote portal did not answer, or answered with an error."""
+
+
+class ContentNotFoundError(ContentFetchError):
+    """The remote portal says that there is no such thing."""
+
+
+class RemoteResourceError(Exception):
+    """A group or organization could not be read from the remote portal."""
+
+
+class SearchError(Exception):
+    """The datasets could not be read from the remote portal."""
+
+
+def result(text: str, url: str) -> Any:
+    """Return the result of an action from the text of its answer.
+
+    :raises ValueError: it is no JSON, the remote portal says that the action failed, or there is no result in it
+    """
+    try:
+        answer = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        start = " ".join(text[:200].split())[:80]
+        raise ValueError(f"Response from remote CKAN was not JSON: {url} begins with {start!r}") from error
+    if not isinstance(answer, dict) or "result" not in answer or answer.get("success") is False:
+        said = answer.get("error") if isinstance(answer, dict) else None
+        raise ValueError(f"Remote CKAN says that {url} failed: {str(said)[:200]}")
+    return answer["result"]
+
+
+def search_pages(
+    get: Callable[[str], str], search_url: str, fq_terms: list[str] | None
+) -> Iterator[list[dict[str, Any]]]:
+    """Yield the datasets that a search finds, page by page, in the order of their ids.
+
+    :param get: returns the text at a URL, or raises ContentFetchError
+    :param search_url: URL of the remote ``package_search``
+    :raises SearchError: a page could not be read
+    """
+    start = 0
+    while True:
+        params = {"rows": str(ROWS), "start": str(start), "sort": "id asc"}
+        if fq_terms:
+            params["fq"] = " ".join(fq_terms)
+        url = f"{search_url}?{urlencode(params)}"
+        try:
+            found = result(get(url), url)
+        except ContentFetchError as error:
+            raise SearchError(f"Error sending request to search remote CKAN instance {search_url}: {error}") from error
+        except ValueError as error:
+            raise SearchError(str(error)) from error
+        page = found.get("results") if isinstance(found, dict) else None
+        if not isinstance(page, list) or not all(isinstance(dataset, dict) for dataset in page):
+            raise SearchError(f"The answer of {url} has no list of datasets")
+        if not page:
+            return
+        yield page
+        # by what came, not by what was asked for: a portal may allow fewer rows than we ask for
+        start += len(page)
+        count = found.get("count")
+        if isinstance(count, int) and start >= count:
+            return
+
+
+def show(get: Callable[[str], str], action_url: str, name: str) -> dict[str, Any]:
+    """Return what a remote ``group_show`` or ``organization_show`` says of a name or id.
+
+    :raises RemoteResourceError: it could not be read
+    """
+    url = f"{action_url}?id={quote(name, safe='')}"
+    try:
+        found = result(get(url), url)
+    except (ContentFetchError, ValueError) as error:
+        raise RemoteResourceError(f"Could not fetch {name}: {error}") from error
+    if not isinstance(found, dict):
+        raise RemoteResourceError(f"The answer of {url} is no group")
+    return found

@@ -1,0 +1,138 @@
+"""Saving the dataset of a record."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import ckan.plugins.toolkit as tk
+import sqlalchemy as sa
+from ckan import model
+from ckan.logic.schema import default_create_package_schema
+from dateutil.parser import isoparse
+
+from ckanext.harvest import config
+from ckanext.harvest.model import HarvestObject
+
+if TYPE_CHECKING:
+    from .base import HarvesterBase
+
+log = logging.getLogger(__name__)
+
+_object = HarvestObject.__table__
+
+
+def create_or_update(
+    harvester: HarvesterBase, package: dict[str, Any], obj: HarvestObject, form: str
+) -> bool | str | None:
+    """Create the dataset of a record, or update it if the record changed.
+
+    :param form: ``rest`` or ``package_show``, see ``HarvesterBase._create_or_update_package``
+    :returns: True, ``'unchanged'``, or None when CKAN finds it invalid and an error was saved
+    """
+    if form == "rest":
+        _from_rest(package)
+    package.setdefault("id", str(uuid.uuid4()))
+    if isinstance(harvester.config, dict) and harvester.config.get("clean_tags"):
+        package["tags"] = harvester._clean_tags(package.get("tags") or [])
+    context = {
+        "user": harvester._get_user_name(),
+        "api_version": 3,
+        "ignore_auth": True,
+        "schema": _schema(),
+        "return_id_only": True,
+    }
+    try:
+        try:
+            existing = harvester._find_existing_package(package)
+        except tk.ObjectNotFound:
+            return _create(harvester, context, package, obj)
+        return _update(context, package, existing, obj)
+    except tk.ValidationError as error:
+        message = f"Invalid package with GUID {obj.guid}: {error.error_dict!r}"
+        model.Session.rollback()
+        harvester._save_object_error(message, obj, "Import")
+        return None
+
+
+def _create(harvester: HarvesterBase, context: Any, package: dict[str, Any], obj: HarvestObject) -> bool:
+    package["name"] = harvester._gen_new_name(package.get("name") or package.get("title") or package["id"])
+    _make_current(obj, package["id"])
+    batch = getattr(obj, "batch", None)
+    if batch is not None and harvester.batched_writes:
+        # the runner commits the dataset with the final state of the object, and indexes it with its batch
+        context["defer_commit"] = True
+        batch.saved[obj.id] = package["id"]
+    log.info("Package with GUID %s does not exist, it is created", obj.guid)
+    tk.get_action("package_create")(context, package)
+    if not context.get("defer_commit"):
+        model.Session.commit()
+    return True
+
+
+def _update(context: Any, package: dict[str, Any], existing: dict[str, Any], obj: HarvestObject) -> bool | str:
+    package["id"] = existing["id"]
+    package["name"] = existing["name"]
+    if obj.current and obj.package_id == existing["id"]:
+        return True  # imported already by a worker that died before it could say so
+    if not _is_newer(package, existing, obj):
+        log.info("Package with GUID %s is up to date", obj.guid)
+        return "unchanged"
+    for field in config.not_overwrite_fields():
+        if field in existing:
+            package[field] = existing[field]
+    log.info("Package with GUID %s is updated", obj.guid)
+    _make_current(obj, existing["id"])
+    tk.get_action("package_update")(context, package)
+    model.Session.commit()
+    return True
+
+
+def _make_current(obj: HarvestObject, package_id: str) -> None:
+    """Make an object the current one of its dataset, which may not exist yet. Does not commit."""
+    older = sa.update(_object).where(_object.c.package_id == package_id, _object.c.current, _object.c.id != obj.id)
+    model.Session.execute(older.values(current=False))
+    obj.package_id = package_id
+    obj.current = True
+    obj.add()
+    model.Session.execute(sa.text("SET CONSTRAINTS harvest_object_package_id_fkey DEFERRED"))
+    model.Session.flush()
+
+
+def _is_newer(package: dict[str, Any], existing: dict[str, Any], obj: HarvestObject) -> bool:
+    if obj.content_hash or getattr(obj, "force_import", False):
+        return True  # its content was compared when it was gathered
+    given, local = package.get("metadata_modified"), existing.get("metadata_modified")
+    if not given or not local:
+        return True
+    try:
+        return _utc(given) > _utc(local)
+    except ValueError:
+        log.warning("Package with GUID %s has no valid metadata_modified: %r", obj.guid, given)
+        return True
+
+
+def _utc(text: str) -> datetime.datetime:
+    parsed = isoparse(text)
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=datetime.timezone.utc)
+
+
+def _schema() -> dict[str, Any]:
+    """CKAN's own schema, but the remote portal says the id, and fields that it alone knows are no error."""
+    ignore, ignore_missing = tk.get_validator("ignore"), tk.get_validator("ignore_missing")
+    return default_create_package_schema() | {
+        "id": [ignore_missing, tk.get_validator("unicode_safe")],
+        "__junk": [ignore],
+    }
+
+
+def _from_rest(package: dict[str, Any]) -> None:
+    """Turn tags that are strings, extras that are a dictionary and groups that are names into lists of dictionaries."""
+    if isinstance(package.get("extras"), dict):
+        package["extras"] = [{"key": key, "value": value} for key, value in package["extras"].items()]
+    for field in ("tags", "groups"):
+        items = package.get(field) or []
+        if items and isinstance(items[0], str):
+            package[field] = [{"name": item} for item in items]

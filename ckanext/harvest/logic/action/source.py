@@ -1,0 +1,128 @@
+"""Actions on sources, which are datasets of type ``harvest``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ckan.plugins.toolkit as tk
+from ckan import model
+
+from ckanext.harvest import config, sources
+from ckanext.harvest.logic.auth import may_edit_source
+from ckanext.harvest.logic.dictization import harvest_source_dictize
+from ckanext.harvest.model import HarvestSource, record
+
+__all__ = [
+    "harvest_source_create",
+    "harvest_source_delete",
+    "harvest_source_list",
+    "harvest_source_patch",
+    "harvest_source_show",
+    "harvest_source_show_status",
+    "harvest_source_update",
+]
+
+
+def harvest_source_create(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Create a source.
+
+    :param url: where to harvest
+    :param name: its name on this portal
+    :param source_type: the harvester, see ``harvesters_info_show``
+    :param title, notes, owner_org, config, frequency: optional; the configuration is what the harvester expects
+    :returns: the source
+    """
+    tk.check_access("harvest_source_create", context, data_dict)
+    return _shown(context, tk.get_action("package_create")(context, data_dict | {"type": sources.DATASET_TYPE_NAME}))
+
+
+def harvest_source_update(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Replace a source with what is given.
+
+    :param id: id or name of the source; the rest as for ``harvest_source_create``
+    :returns: the source
+    """
+    tk.check_access("harvest_source_update", context, data_dict)
+    return _shown(context, tk.get_action("package_update")(context, data_dict | {"type": sources.DATASET_TYPE_NAME}))
+
+
+def harvest_source_patch(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Change the fields of a source that are given, and no others.
+
+    :param id: id or name of the source
+    :returns: the source
+    """
+    tk.check_access("harvest_source_patch", context, data_dict)
+    return _shown(context, tk.get_action("package_patch")(context, data_dict | {"type": sources.DATASET_TYPE_NAME}))
+
+
+def harvest_source_delete(context: Any, data_dict: dict[str, Any]) -> None:
+    """Delete a source. Its datasets and its history stay; jobs that were not begun are aborted.
+
+    :param id: id or name of the source
+    """
+    tk.check_access("harvest_source_delete", context, data_dict)
+    tk.get_action("package_delete")(context, data_dict)
+
+
+@tk.side_effect_free
+def harvest_source_show(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Return a source with its ``status`` and whether it is ``active``. Secrets of its configuration are masked for
+    those who may not edit it.
+
+    :param id: id or name of the source, or
+    :param url: its URL
+    """
+    if data_dict.get("url") and not data_dict.get("id"):
+        found = HarvestSource.filter(url=data_dict["url"]).order_by(HarvestSource.active.desc()).first()
+        if found is None:
+            raise tk.ObjectNotFound(tk._("Harvest Source was not found."))
+        data_dict = data_dict | {"id": found.id}
+    tk.check_access("harvest_source_show", context, data_dict)
+    return _shown(context, tk.get_action("package_show")(context, data_dict))
+
+
+def _shown(context: Any, source: dict[str, Any]) -> dict[str, Any]:
+    source = dict(source)
+    if "status" not in source:
+        sources.show(context, source)
+    return source | {"active": source["state"] == "active"}
+
+
+@tk.side_effect_free
+def harvest_source_show_status(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Return how a source does: ``job_count``, ``last_job`` (None or a job) and ``total_datasets``.
+
+    :param id: id or name of the source
+    """
+    tk.check_access("harvest_source_show_status", context, data_dict)
+    package = model.Package.get(tk.get_or_bust(data_dict, "id"))
+    if package is None or HarvestSource.get(package.id) is None:
+        raise tk.ObjectNotFound(tk._("Harvest Source was not found."))
+    return sources.status(package.id, context)
+
+
+@tk.side_effect_free
+def harvest_source_list(context: Any, data_dict: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the sources, newest first. Secrets of a configuration are masked for those who may not edit the source.
+
+    :param only_active: leave out what was deleted or deactivated
+    :param only_to_run: only those that are due
+    :param organization_id: only those of an organization
+    :param return_last_job_status: add ``last_job_status``
+    """
+    tk.check_access("harvest_source_list", context, data_dict)
+    query = model.Session.query(HarvestSource).order_by(HarvestSource.created.desc())
+    if tk.asbool(data_dict.get("only_active")):
+        query = query.filter(HarvestSource.active)
+    if tk.asbool(data_dict.get("only_to_run")):
+        due = HarvestSource.next_run.is_(None) | (HarvestSource.next_run <= record.now())
+        query = query.filter(HarvestSource.active, HarvestSource.frequency != "MANUAL", due)
+    if data_dict.get("organization_id"):
+        query = query.join(model.Package, model.Package.id == HarvestSource.id)
+        query = query.filter(model.Package.owner_org == data_dict["organization_id"])
+    with_status = tk.asbool(data_dict.get("return_last_job_status"))
+    return [
+        harvest_source_dictize(source, context, with_status, may_edit_source(context, source.id))
+        for source in query.limit(config.source_limit())
+    ]

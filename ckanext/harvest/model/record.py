@@ -1,0 +1,145 @@
+"""How jobs and objects change their state: the only place that assigns one.
+
+States are set on the ORM instance in the shared session, because harvesters and their tests hold that instance and read
+from it what became of it.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+from typing import Any
+
+import sqlalchemy as sa
+from ckan import model
+
+from ckanext.harvest.domain import job_state, object_state, outcome
+
+from .stats import job_stats
+from .tables import HarvestGatherError, HarvestJob, HarvestObject
+
+_object = HarvestObject.__table__
+_open_objects = _object.c.state.in_(sorted(object_state.lifecycle.open))
+
+
+def now() -> datetime.datetime:
+    """Return the time as the tables keep it: UTC without saying so."""
+    return datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+
+
+# -- jobs
+
+
+def run(job: HarvestJob) -> None:
+    """Hand a new job to the workers, and commit. A job that runs already stays as it is."""
+    if job.status != job_state.RUNNING:
+        _move_job(job, job_state.RUNNING)
+    model.Session.commit()
+
+
+def gather_begins(job: HarvestJob) -> None:
+    """Record that a worker began to gather a job, and commit."""
+    job.gather_started = now()
+    model.Session.commit()
+
+
+def gather_ends(job: HarvestJob) -> None:
+    """Record that nothing more will be gathered for a job, and commit."""
+    job.gather_finished = now()
+    job.claimed_by = None
+    model.Session.commit()
+
+
+def discard_objects(job: HarvestJob) -> None:
+    """Delete all objects of a job whose gather stage failed or is begun anew, and commit."""
+    model.Session.execute(sa.delete(_object).where(_object.c.harvest_job_id == job.id))
+    model.Session.commit()
+    model.Session.expire_all()
+
+
+def finish(job_id: str, error: str | None = None, finished: datetime.datetime | None = None) -> HarvestJob | None:
+    """End a job with its final counts, and commit; None if it has ended already.
+
+    :param error: kept as a gather error of the job
+    :param finished: when it ended (naive UTC); by default when its last object was imported
+    """
+    job = model.Session.get(HarvestJob, job_id, populate_existing=True, with_for_update=True)
+    if job is None or job.status in job_state.lifecycle.final:
+        model.Session.rollback()
+        return None
+    if error:
+        model.Session.add(HarvestGatherError(message=error, harvest_job_id=job.id))
+        model.Session.flush()
+    _move_job(job, job_state.FINISHED)
+    job.finished = finished or _last_import(job) or job.gather_finished or now()
+    job.claimed_by = None
+    job.stats = json.dumps(job_stats([job.id])[job.id])
+    model.Session.commit()
+    return job
+
+
+def abort(job: HarvestJob) -> HarvestJob:
+    """End a job now; its objects that are not done become errors. Commits."""
+    model.Session.execute(
+        sa.update(_object)
+        .where(_object.c.harvest_job_id == job.id, _open_objects)
+        .values(state=object_state.ERROR, report_status=object_state.ERRORED, claimed_by=None)
+    )
+    ended = finish(job.id, finished=now())
+    model.Session.expire_all()
+    return ended or job
+
+
+def abort_new(source_id: str) -> None:
+    """End the jobs of a source that were not begun, because the source is gone. Does not commit."""
+    for job in HarvestJob.filter(source_id=source_id, status=job_state.NEW):
+        _move_job(job, job_state.ABORTED)
+
+
+def _move_job(job: HarvestJob, status: str) -> None:
+    job_state.lifecycle.check(job.status, status)
+    job.status = status
+
+
+def _last_import(job: HarvestJob) -> Any:
+    query = sa.select(sa.func.max(_object.c.import_finished)).where(_object.c.harvest_job_id == job.id)
+    return model.Session.execute(query).scalar()
+
+
+# -- objects; nothing here commits: the caller ends the stage
+
+
+def fetch_begins(obj: HarvestObject) -> None:
+    """Record that the fetch stage of an object begins."""
+    _move_object(obj, object_state.FETCH)
+    obj.fetch_started = now()
+
+
+def import_begins(obj: HarvestObject) -> None:
+    """Record that an object was fetched and its import stage begins."""
+    obj.fetch_finished = now()
+    _move_object(obj, object_state.IMPORT)
+    obj.import_started = now()
+
+
+def object_ends(obj: HarvestObject, step: outcome.Step) -> None:
+    """Record what became of an object."""
+    if obj.state == object_state.IMPORT or step is outcome.Step.COMPLETE:
+        obj.import_finished = now()
+    else:
+        obj.fetch_finished = now()
+    model.Session.flush()
+    siblings = 0
+    if obj.package_id and step is outcome.Step.COMPLETE:
+        query = sa.select(_object.c.id).where(_object.c.package_id == obj.package_id).limit(2)
+        siblings = len(model.Session.execute(query).all())
+    if obj.state in object_state.lifecycle.final:
+        obj.state = outcome.final_state(step)  # the harvester ended it itself; what its stage answered counts
+    else:
+        _move_object(obj, outcome.final_state(step))
+    obj.report_status = outcome.report_status(step, obj.current, siblings)
+
+
+def _move_object(obj: HarvestObject, state: str) -> None:
+    object_state.lifecycle.check(obj.state, state)
+    obj.state = state

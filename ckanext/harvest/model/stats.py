@@ -1,0 +1,111 @@
+"""The counts and error summaries of jobs, a query for each kind, however many jobs are asked for."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from ckan import model
+
+from ckanext.harvest.domain import object_state, stats
+
+from .tables import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError
+
+_job = HarvestJob.__table__
+_object = HarvestObject.__table__
+_gather_error = HarvestGatherError.__table__
+_object_error = HarvestObjectError.__table__
+
+
+def job_stats(job_ids: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return the counts of each job. A job that has ended kept them; others are counted."""
+    execute = model.Session.execute
+    kept = {
+        row.id: json.loads(row.stats)
+        for row in execute(sa.select(_job.c.id, _job.c.stats).where(_job.c.id.in_(job_ids)))
+        if row.stats
+    }
+    ids = [job_id for job_id in job_ids if job_id not in kept]
+    if not ids:
+        return kept
+    by_status: dict[str, Counter[str | None]] = defaultdict(Counter)
+    grouped = sa.select(_object.c.harvest_job_id, _object.c.report_status, sa.func.count())
+    grouped = grouped.where(_object.c.harvest_job_id.in_(ids))
+    for job_id, status, count in execute(grouped.group_by(_object.c.harvest_job_id, _object.c.report_status)):
+        by_status[job_id][status] += count
+    with_errors = (
+        sa.select(_object.c.harvest_job_id, sa.func.count(sa.distinct(_object.c.id)))
+        .join(_object_error, _object_error.c.harvest_object_id == _object.c.id)
+        .where(_object.c.harvest_job_id.in_(ids))
+        .group_by(_object.c.harvest_job_id)
+    )
+    objects_with_errors = {job_id: count for job_id, count in execute(with_errors)}
+    of_gather = sa.select(_gather_error.c.harvest_job_id, sa.func.count()).where(
+        _gather_error.c.harvest_job_id.in_(ids)
+    )
+    gather_errors = {job_id: count for job_id, count in execute(of_gather.group_by(_gather_error.c.harvest_job_id))}
+    return kept | {
+        job_id: stats.combine(by_status[job_id], objects_with_errors.get(job_id, 0), gather_errors.get(job_id, 0))
+        for job_id in ids
+    }
+
+
+def progress(job_id: str) -> dict[str, int]:
+    """Return how many objects of a job were gathered and how many of them are done."""
+    done = sa.func.count().filter(_object.c.state.in_(sorted(object_state.lifecycle.final)))
+    query = sa.select(sa.func.count(), done).where(_object.c.harvest_job_id == job_id)
+    gathered, finished = model.Session.execute(query).one()
+    return {"gathered": gathered, "done": finished}
+
+
+def error_summaries(job_id: str, limit: int) -> dict[str, list[dict[str, Any]]]:
+    """Return the most frequent messages of a job's objects and of its gather stage, each with its ``error_count``."""
+    of_objects = (
+        sa.select(_object_error.c.message, sa.func.count().label("error_count"))
+        .join(_object, _object.c.id == _object_error.c.harvest_object_id)
+        .where(_object.c.harvest_job_id == job_id)
+        .group_by(_object_error.c.message)
+    )
+    of_gather = (
+        sa.select(_gather_error.c.message, sa.func.count().label("error_count"))
+        .where(_gather_error.c.harvest_job_id == job_id)
+        .group_by(_gather_error.c.message)
+    )
+
+    def top(query: Any) -> list[dict[str, Any]]:
+        rows = model.Session.execute(query.order_by(sa.desc("error_count"), "message").limit(limit))
+        return [{"message": row.message, "error_count": row.error_count} for row in rows]
+
+    return {"object_error_summary": top(of_objects), "gather_error_summary": top(of_gather)}
+
+
+def source_counts(source_id: str) -> dict[str, int]:
+    """Return how many jobs a source has had and how many public datasets come from it now."""
+    jobs = sa.select(sa.func.count()).select_from(_job).where(_job.c.source_id == source_id)
+    package = model.Package.__table__
+    datasets = (
+        sa.select(sa.func.count(sa.distinct(package.c.id)))
+        .join(_object, _object.c.package_id == package.c.id)
+        .where(
+            _object.c.harvest_source_id == source_id,
+            _object.c.current,
+            package.c.state == "active",
+            sa.not_(package.c.private),
+        )
+    )
+    execute = model.Session.execute
+    return {"job_count": execute(jobs).scalar() or 0, "total_datasets": execute(datasets).scalar() or 0}
+
+
+def object_errors(job_id: str) -> list[tuple[HarvestObjectError, str]]:
+    """Return the errors of a job's objects, oldest first, each with the guid of its object."""
+    query = (
+        sa.select(HarvestObjectError, HarvestObject.guid)
+        .join(HarvestObject, HarvestObject.id == HarvestObjectError.harvest_object_id)
+        .where(HarvestObject.harvest_job_id == job_id)
+        .order_by(HarvestObjectError.created)
+    )
+    return [(error, guid) for error, guid in model.Session.execute(query)]

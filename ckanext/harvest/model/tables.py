@@ -1,0 +1,297 @@
+"""The tables, columns and relations as existing databases and third-party harvesters know them.
+
+Columns that existing databases do not have are added by our own migration and marked *engine* below; they never
+show in ``as_dict``.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import uuid
+from typing import Any
+
+import ckan.plugins.toolkit as tk
+import sqlalchemy as sa
+from ckan import model
+from ckan.model.domain_object import DomainObject
+from sqlalchemy import event
+from sqlalchemy.orm import backref, relationship
+
+from ckanext.relay import lease
+
+log = logging.getLogger(__name__)
+
+UPDATE_FREQUENCIES = ["MANUAL", "MONTHLY", "WEEKLY", "BIWEEKLY", "DAILY", "ALWAYS"]
+
+lease_table = lease.table("harvest_lease", tk.BaseModel.metadata)
+
+
+def _uuid() -> str:
+    return str(uuid.uuid4())
+
+
+def _fk(target: str, name: str, **kw: Any) -> sa.ForeignKey:
+    return sa.ForeignKey(target, name=name, ondelete="CASCADE", **kw)
+
+
+def _error_message(message: object) -> str:
+    """PostgreSQL text holds no NUL, and what a remote portal answered may."""
+    return str(message).replace("\x00", "\N{REPLACEMENT CHARACTER}")
+
+
+class HarvestError(Exception):
+    """Base of the errors that the model raises."""
+
+
+class PackageIdHarvestSourceIdMismatch(HarvestError):
+    """The package belongs to another harvest source."""
+
+
+class HarvestDomainObject(DomainObject):
+    """What all harvest tables share: lookup by any column, and dictionaries without the engine's own columns."""
+
+    key_attr = "id"
+    _engine_columns: tuple[str, ...] = ()
+
+    @classmethod
+    def get(cls, key: Any, default: Any = None, attr: str | None = None) -> Any:
+        """Return the first row whose column ``attr`` (``id`` unless told) equals ``key``, or ``default``."""
+        attr = attr or cls.key_attr
+        if attr == "id" and key is not None:
+            # answered from the session's identity map where the row is loaded already
+            return model.Session.get(cls, key) or default
+        return cls.filter(**{attr: key}).first() or default
+
+    @classmethod
+    def filter(cls, **kwargs: Any) -> Any:
+        """Return a query over the rows whose columns equal the given values."""
+        return model.Session.query(cls).filter_by(**kwargs)
+
+    def as_dict(self) -> dict[str, Any]:
+        rendered = super().as_dict()
+        return {key: value for key, value in rendered.items() if key not in self._engine_columns}
+
+
+class HarvestSource(HarvestDomainObject, tk.BaseModel):  # type: ignore[misc, name-defined]
+    """A remote place to harvest. Its id is also the id of the dataset of type ``harvest`` that describes it."""
+
+    __tablename__ = "harvest_source"
+
+    id = sa.Column(sa.UnicodeText, primary_key=True, default=_uuid)
+    url = sa.Column(sa.UnicodeText, nullable=False)
+    title = sa.Column(sa.UnicodeText, default="")
+    description = sa.Column(sa.UnicodeText, default="")
+    config = sa.Column(sa.UnicodeText, default="")
+    created = sa.Column(sa.DateTime, default=datetime.datetime.utcnow)
+    type = sa.Column(sa.UnicodeText, nullable=False)
+    active = sa.Column(sa.Boolean, default=True)
+    user_id = sa.Column(sa.UnicodeText, default="")
+    publisher_id = sa.Column(sa.UnicodeText, default="")
+    frequency = sa.Column(sa.UnicodeText, default="MANUAL")
+    next_run = sa.Column(sa.DateTime)
+
+    def __repr__(self) -> str:
+        # the config may hold the remote portal's token: never in a repr
+        return f"<HarvestSource id={self.id} title={self.title!r} url={self.url!r} active={self.active}>"
+
+    __str__ = __repr__
+
+    def get_jobs(self, status: str | None = None) -> list[HarvestJob]:
+        """Return the jobs of this source, those with the given status only if one is named."""
+        query = model.Session.query(HarvestJob).filter(HarvestJob.source_id == self.id)
+        return query.filter(HarvestJob.status == status).all() if status else query.all()
+
+
+class HarvestJob(HarvestDomainObject, tk.BaseModel):  # type: ignore[misc, name-defined]
+    """One run of a source. The status moves as :mod:`ckanext.harvest.domain.job_state` says."""
+
+    __tablename__ = "harvest_job"
+    _engine_columns = ("claimed_by", "attempts", "stats")
+
+    id = sa.Column(sa.UnicodeText, primary_key=True, default=_uuid)
+    created = sa.Column(sa.DateTime, default=datetime.datetime.utcnow)
+    gather_started = sa.Column(sa.DateTime)
+    gather_finished = sa.Column(sa.DateTime)
+    finished = sa.Column(sa.DateTime)
+    source_id = sa.Column(sa.UnicodeText, _fk("harvest_source.id", "harvest_job_source_id_fkey"))
+    status = sa.Column(sa.UnicodeText, default="New", nullable=False)
+    claimed_by = sa.Column(sa.UnicodeText)  # engine: id of the lease that gathers
+    attempts = sa.Column(sa.Integer, default=0)  # engine: how often gathering was begun
+    stats = sa.Column(sa.UnicodeText)  # engine: the final counts as JSON, written once when the job finishes
+
+    source = relationship(HarvestSource, backref=backref("jobs", order_by=created, passive_deletes=True))
+
+    def get_last_finished_object(self) -> HarvestObject | None:
+        """Return the object that was imported last, or None."""
+        query = model.Session.query(HarvestObject).filter(
+            HarvestObject.harvest_job_id == self.id,
+            HarvestObject.state == "COMPLETE",
+            HarvestObject.import_finished.isnot(None),
+        )
+        return query.order_by(HarvestObject.import_finished.desc()).first()
+
+    def get_last_gathered_object(self) -> HarvestObject | None:
+        """Return the object that was gathered last, or None."""
+        query = model.Session.query(HarvestObject).filter(HarvestObject.harvest_job_id == self.id)
+        return query.order_by(HarvestObject.gathered.desc()).first()
+
+    def get_last_action_time(self) -> datetime.datetime | None:
+        """Return when anything last happened to this job (naive UTC)."""
+        if (imported := self.get_last_finished_object()) is not None:
+            return imported.import_finished
+        if self.gather_finished:
+            return self.gather_finished
+        if (gathered := self.get_last_gathered_object()) is not None:
+            return gathered.gathered
+        return self.created
+
+    def get_gather_errors(self) -> list[HarvestGatherError]:
+        """Return the errors of the gather stage, newest first."""
+        query = model.Session.query(HarvestGatherError).filter_by(harvest_job_id=self.id)
+        return query.order_by(HarvestGatherError.created.desc()).all()
+
+
+class HarvestObject(HarvestDomainObject, tk.BaseModel):  # type: ignore[misc, name-defined]
+    """One record of a job: what was gathered, its content, and what became of it."""
+
+    __tablename__ = "harvest_object"
+    _engine_columns = ("claimed_by", "published", "content_hash", "needs_index")
+
+    id = sa.Column(sa.UnicodeText, primary_key=True, default=_uuid)
+    guid = sa.Column(sa.UnicodeText, default="")
+    current = sa.Column(sa.Boolean, default=False)
+    gathered = sa.Column(sa.DateTime, default=datetime.datetime.utcnow)
+    fetch_started = sa.Column(sa.DateTime)
+    content = sa.Column(sa.UnicodeText, nullable=True)
+    fetch_finished = sa.Column(sa.DateTime)
+    import_started = sa.Column(sa.DateTime)
+    import_finished = sa.Column(sa.DateTime)
+    state = sa.Column(sa.UnicodeText, default="WAITING")
+    metadata_modified_date = sa.Column(sa.DateTime)
+    retry_times = sa.Column(sa.Integer, default=0)
+    harvest_job_id = sa.Column(sa.UnicodeText, _fk("harvest_job.id", "harvest_object_harvest_job_id_fkey"))
+    harvest_source_id = sa.Column(sa.UnicodeText, _fk("harvest_source.id", "harvest_object_harvest_source_id_fkey"))
+    package_id = sa.Column(
+        sa.UnicodeText, _fk("package.id", "harvest_object_package_id_fkey", deferrable=True), nullable=True
+    )
+    report_status = sa.Column(sa.UnicodeText)
+    claimed_by = sa.Column(sa.UnicodeText)  # engine: id of the lease that works on it
+    published = sa.Column(sa.Boolean, default=False)  # engine: may be worked on although the gather stage still runs
+    content_hash = sa.Column(sa.UnicodeText)  # engine: hash of the record and of what the config makes of it
+    needs_index = sa.Column(sa.Boolean, default=False)  # engine: its dataset is saved, the search index lags behind
+
+    job = relationship(HarvestJob, backref=backref("objects", passive_deletes=True))
+    source = relationship(HarvestSource, backref=backref("objects", passive_deletes=True))
+    package = relationship(model.Package, backref=backref("harvest_objects", passive_deletes=True))
+
+    def __repr__(self) -> str:
+        # no content: a record may be megabytes
+        return f"<HarvestObject id={self.id} guid={self.guid!r} state={self.state} report_status={self.report_status}>"
+
+
+class HarvestObjectExtra(HarvestDomainObject, tk.BaseModel):  # type: ignore[misc, name-defined]
+    """A key and value that a harvester keeps with an object between its stages."""
+
+    __tablename__ = "harvest_object_extra"
+
+    id = sa.Column(sa.UnicodeText, primary_key=True, default=_uuid)
+    harvest_object_id = sa.Column(
+        sa.UnicodeText, _fk("harvest_object.id", "harvest_object_extra_harvest_object_id_fkey")
+    )
+    key = sa.Column(sa.UnicodeText)
+    value = sa.Column(sa.UnicodeText)
+
+    object = relationship(
+        HarvestObject, backref=backref("extras", cascade="all, delete-orphan", passive_deletes=True)
+    )
+
+
+class HarvestGatherError(HarvestDomainObject, tk.BaseModel):  # type: ignore[misc, name-defined]
+    """What went wrong for a whole job."""
+
+    __tablename__ = "harvest_gather_error"
+
+    id = sa.Column(sa.UnicodeText, primary_key=True, default=_uuid)
+    harvest_job_id = sa.Column(sa.UnicodeText, _fk("harvest_job.id", "harvest_gather_error_harvest_job_id_fkey"))
+    message = sa.Column(sa.UnicodeText)
+    created = sa.Column(sa.DateTime, default=datetime.datetime.utcnow)
+
+    job = relationship(HarvestJob, backref=backref("gather_errors", passive_deletes=True))
+
+    @classmethod
+    def create(cls, message: object, job: HarvestJob) -> None:
+        """Save an error of the gather stage and commit."""
+        _save_error(cls(message=_error_message(message), harvest_job_id=job.id))
+        log.debug("Gather error of job %s: %s", job.id, message)
+
+
+class HarvestObjectError(HarvestDomainObject, tk.BaseModel):  # type: ignore[misc, name-defined]
+    """What went wrong for one record."""
+
+    __tablename__ = "harvest_object_error"
+
+    id = sa.Column(sa.UnicodeText, primary_key=True, default=_uuid)
+    harvest_object_id = sa.Column(
+        sa.UnicodeText, _fk("harvest_object.id", "harvest_object_error_harvest_object_id_fkey")
+    )
+    message = sa.Column(sa.UnicodeText)
+    stage = sa.Column(sa.UnicodeText)
+    line = sa.Column(sa.Integer)
+    created = sa.Column(sa.DateTime, default=datetime.datetime.utcnow)
+
+    object = relationship(
+        HarvestObject, backref=backref("errors", cascade="all, delete-orphan", passive_deletes=True)
+    )
+
+    @classmethod
+    def create(cls, message: object, object: HarvestObject, stage: str = "Fetch", line: int | None = None) -> None:
+        """Save an error of one record and commit."""
+        _save_error(cls(message=_error_message(message), harvest_object_id=object.id, stage=stage, line=line))
+        log.debug("%s error of object %s, line %s: %s", stage, object.id, line, message)
+
+
+class HarvestLog(HarvestDomainObject, tk.BaseModel):  # type: ignore[misc, name-defined]
+    """A log record kept in the database."""
+
+    __tablename__ = "harvest_log"
+
+    id = sa.Column(sa.UnicodeText, primary_key=True, default=_uuid)
+    content = sa.Column(sa.UnicodeText, nullable=False)
+    level = sa.Column(sa.Enum("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", name="log_level"))
+    created = sa.Column(sa.DateTime, default=datetime.datetime.utcnow)
+
+
+def _save_error(error: HarvestGatherError | HarvestObjectError) -> None:
+    """Save an error whatever state the session is in: a failed transaction is rolled back, and only the error is lost
+    if the job or object it belongs to is gone."""
+    session = model.Session
+    try:
+        session.add(error)
+        session.commit()
+    except (sa.exc.InvalidRequestError, sa.exc.IntegrityError, sa.exc.DataError):
+        session.rollback()
+        session.add(error)
+        try:
+            session.commit()
+        except sa.exc.IntegrityError:
+            session.rollback()
+            log.warning("No such job or object any more, its error is only here: %s", error.message)
+
+
+@event.listens_for(HarvestObject, "before_insert")
+def harvest_object_before_insert_listener(_mapper: Any, connection: Any, target: HarvestObject) -> None:
+    """Fill the source of an object from its job, which harvesters leave out.
+
+    :raises HarvestError: the object has no job
+    """
+    if target.harvest_source_id:
+        return
+    if target.job is not None:
+        target.harvest_source_id = target.job.source_id or target.job.source.id
+        return
+    jobs = HarvestJob.__table__
+    source_id = connection.scalar(sa.select(jobs.c.source_id).where(jobs.c.id == target.harvest_job_id))
+    if source_id is None:
+        raise HarvestError("You must define a Harvest Job for each Harvest Object")
+    target.harvest_source_id = source_id

@@ -1,0 +1,151 @@
+"""Who works on what: the queries by which workers claim jobs and objects, and release them.
+
+A claim is one statement on a connection of its own (see :mod:`ckanext.relay.lease`): harvesters commit, roll back and
+remove the session at will, and none of it may touch who owns the work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+from ckan import model
+
+from ckanext.harvest.domain import object_state
+from ckanext.relay import lease
+
+from .tables import HarvestJob, HarvestObject, lease_table
+
+_job = HarvestJob.__table__
+_object = HarvestObject.__table__
+
+#: Objects still to be worked on. Spelt as the partial index has it, so that PostgreSQL uses it.
+_open = _object.c.state.in_(sorted(object_state.lifecycle.open))
+#: Objects that a worker may take: all of a gathered job, and those that the gather stage published early.
+_ready = sa.and_(_job.c.status == "Running", sa.or_(_object.c.published, _job.c.gather_finished.isnot(None)))
+
+
+def _free(table: sa.Table) -> sa.sql.ColumnElement[bool]:
+    return lease.is_free(lease_table, table.c.claimed_by)
+
+
+def claim_job(job_id: str, lease_id: str) -> bool:
+    """Claim the gathering of a job; False if it is done, not asked for, or somebody else is at it."""
+    wanted = sa.and_(
+        _job.c.id == job_id, _job.c.status == "Running", _job.c.gather_finished.is_(None), _free(_job)
+    )
+    picked = sa.select(_job.c.id).where(wanted).with_for_update(skip_locked=True)
+    return bool(
+        lease.claim(
+            sa.update(_job)
+            .where(_job.c.id.in_(picked.scalar_subquery()))
+            .values(claimed_by=lease_id, attempts=sa.func.coalesce(_job.c.attempts, 0) + 1)
+            .returning(_job.c.id)
+        )
+    )
+
+
+def claim_objects(source_id: str, lease_id: str, limit: int) -> list[str]:
+    """Claim up to ``limit`` objects of a source in the order they were gathered and return their ids.
+
+    An object that was begun before comes alone: if it is the one that takes a worker down, it takes no other with it.
+    """
+
+    def candidates(retried: sa.sql.ColumnElement[bool], at_most: int) -> sa.Select:
+        return (
+            sa.select(_object.c.id)
+            .join(_job, _job.c.id == _object.c.harvest_job_id)
+            .where(_object.c.harvest_source_id == source_id, _open, _ready, retried, _free(_object))
+            .order_by(_object.c.gathered, _object.c.id)
+            .limit(at_most)
+            .with_for_update(of=_object, skip_locked=True)
+        )
+
+    for query in (
+        candidates(sa.func.coalesce(_object.c.retry_times, 0) == 0, limit),
+        candidates(sa.func.coalesce(_object.c.retry_times, 0) > 0, 1),
+    ):
+        picked = query.cte("picked")
+        ids = lease.claim(
+            sa.update(_object)
+            .where(_object.c.id == picked.c.id)
+            .values(claimed_by=lease_id, retry_times=sa.func.coalesce(_object.c.retry_times, 0) + 1)
+            .returning(_object.c.id, _object.c.gathered)
+        )
+        if ids:
+            return [row.id for row in sorted(ids, key=lambda row: (row.gathered, row.id))]
+    return []
+
+
+def release_objects(ids: Sequence[str], lease_id: str) -> None:
+    """Give claimed objects back untouched, so that the claim does not count as a try."""
+    if ids:
+        lease.execute(
+            sa.update(_object)
+            .where(_object.c.id.in_(ids), _object.c.claimed_by == lease_id, _open)
+            .values(claimed_by=None, retry_times=_object.c.retry_times - 1)
+        )
+
+
+def claim_unindexed(source_id: str, lease_id: str, limit: int) -> list[tuple[str, str]]:
+    """Claim objects whose datasets are saved but not in the search index; return (object id, package id) pairs."""
+    picked = (
+        sa.select(_object.c.id)
+        .where(_object.c.harvest_source_id == source_id, _object.c.needs_index, _free(_object))
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+        .cte("picked")
+    )
+    rows = lease.claim(
+        sa.update(_object)
+        .where(_object.c.id == picked.c.id)
+        .values(claimed_by=lease_id)
+        .returning(_object.c.id, _object.c.package_id)
+    )
+    return [(row.id, row.package_id) for row in rows]
+
+
+def indexed(ids: Sequence[str]) -> None:
+    """Record that the search index has the datasets of these objects."""
+    if ids:
+        lease.execute(sa.update(_object).where(_object.c.id.in_(ids)).values(needs_index=False, claimed_by=None))
+
+
+def is_mine(object_id: str, lease_id: str) -> bool:
+    """Lock the object in the session's transaction and tell whether the claim still holds: it was not aborted or
+    deleted, and no other worker took it after the lease ran out.
+    """
+    query = sa.select(_object.c.id).where(_object.c.id == object_id, _object.c.claimed_by == lease_id)
+    return model.Session.execute(query.with_for_update()).first() is not None
+
+
+def jobs_to_gather(source_id: str | None = None) -> list[str]:
+    """Ids of running jobs that were not gathered yet and that no worker gathers now."""
+    query = sa.select(_job.c.id).where(_job.c.status == "Running", _job.c.gather_finished.is_(None), _free(_job))
+    if source_id:
+        query = query.where(_job.c.source_id == source_id)
+    return [row.id for row in model.Session.execute(query)]
+
+
+def sources_to_process() -> list[str]:
+    """Ids of sources with objects that a worker may take now, or datasets that the search index lacks."""
+    waiting = (
+        sa.select(_object.c.harvest_source_id)
+        .join(_job, _job.c.id == _object.c.harvest_job_id)
+        .where(_open, _ready, _free(_object))
+    )
+    unindexed = sa.select(_object.c.harvest_source_id).where(_object.c.needs_index, _free(_object))
+    return [row[0] for row in model.Session.execute(sa.union(waiting, unindexed))]
+
+
+def jobs_to_finish(source_id: str | None = None) -> list[str]:
+    """Ids of running jobs that were gathered and have nothing left to do, those of one source only if one is named."""
+    left = sa.select(_object.c.id).where(
+        _object.c.harvest_job_id == _job.c.id, sa.or_(_open, _object.c.needs_index)
+    )
+    query = sa.select(_job.c.id).where(
+        _job.c.status == "Running", _job.c.gather_finished.isnot(None), sa.not_(sa.exists(left))
+    )
+    if source_id:
+        query = query.where(_job.c.source_id == source_id)
+    return [row.id for row in model.Session.execute(query)]

@@ -1,0 +1,328 @@
+"""One unit of work per function: gather a job, process a batch of objects, finish a job, sweep.
+
+Each claims what it works on, so that it may be called by anybody at any time, twice or never, and no function sends a
+message: it returns what comes next, as hints for :mod:`ckanext.harvest.tasks`.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from ckan import model
+from ckan.lib.search import SearchError, SearchIndexError
+
+from ckanext.relay import lease, search
+from ckanext.relay.errors import RelayError
+
+from . import config, registry
+from .domain import job_state, object_state, outcome
+from .domain.outcome import Step
+from .model import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError, jobs, lease_table, record, work
+
+log = logging.getLogger(__name__)
+
+#: How often a job is gathered, and an object processed, before it is given up.
+TRIES = 5
+#: Seconds after which a batch hands the rest of its objects back, so that other sources have their turn.
+BATCH_SECONDS = 20
+#: Seconds beyond their limits after which tasks that hang are killed.
+GRACE_SECONDS = 60
+#: Seconds before what failed for a passing reason is tried again, doubled at each try.
+RETRY_SECONDS = 15
+
+
+@dataclass(frozen=True)
+class Next:
+    """What there is to do next: a task of :mod:`ckanext.harvest.tasks`, the id it takes, and when (in seconds)."""
+
+    task: str
+    id: str
+    countdown: int = 0
+
+
+@dataclass
+class Batch:
+    """What the objects of a batch share.
+
+    A harvester whose class says ``batched_writes`` finds it as ``harvest_object.batch``: it may leave its dataset
+    uncommitted and put the id into ``saved``; the dataset is then committed together with its object's state, and
+    indexed with the batch.
+    """
+
+    lease_id: str
+    saved: dict[str, str] = field(default_factory=dict)
+    #: objects whose datasets are committed, with the datasets' ids
+    to_index: dict[str, str] = field(default_factory=dict)
+    #: whether anything was sent to Solr
+    wrote: bool = False
+
+
+def longest(task: str) -> int:
+    """Return after how many seconds a task is taken for hung and its lease is not renewed any more."""
+    return config.gather_seconds() if task == "gather" else BATCH_SECONDS + config.object_seconds()
+
+
+# -- gather
+
+
+def gather(job_id: str) -> Iterator[Next]:
+    """Run the gather stage of a job, unless somebody else does or did."""
+    with lease.held(lease_table, f"gather {job_id}", longest=longest("gather")) as lease_id:
+        if not work.claim_job(job_id, lease_id):
+            return
+        job = model.Session.get(HarvestJob, job_id, populate_existing=True)
+        yield from _gather_claimed(job)
+    yield from _process_or_finish(job_id)
+
+
+def _gather_claimed(job: HarvestJob) -> Iterator[Next]:
+    harvester = registry.find(job.source.type)
+    if harvester is None:
+        record.gather_ends(job)
+        record.finish(job.id, f"No harvester could be found for source type {job.source.type}", record.now())
+        return
+    if job.attempts > TRIES:
+        HarvestGatherError.create(f"Given up after {TRIES} tries: the worker process died each time", job)
+        record.gather_ends(job)
+        return
+    streams = registry.streams(harvester)
+    if job.attempts > 1 and not streams:
+        record.discard_objects(job)  # what a worker that died left behind
+    record.gather_begins(job)
+    try:
+        if streams:
+            for _page in harvester.gather_pages(job):
+                yield Next("process", job.source_id)
+        elif harvester.gather_stage(job) is None and not job.get_gather_errors():
+            HarvestGatherError.create("The gather stage failed without saying why", job)
+    except Exception as error:  # the boundary to third-party code
+        model.Session.rollback()
+        if _is_passing(error):
+            raise  # the job stays as it is, the next sweep gathers it again
+        log.exception("Gathering job %s failed", job.id)
+        if not streams:
+            record.discard_objects(job)
+        HarvestGatherError.create(_describe(error), job)
+    job = model.Session.merge(job)  # the harvester may have removed the session
+    record.gather_ends(job)
+
+
+def _process_or_finish(job_id: str) -> Iterator[Next]:
+    job = model.Session.get(HarvestJob, job_id)
+    if job is None or job.status != job_state.RUNNING:
+        return
+    if job_id in work.jobs_to_finish(job.source_id):
+        yield Next("finish", job_id)
+    else:
+        for _ in range(config.workers_per_source()):
+            yield Next("process", job.source_id)
+
+
+# -- fetch and import
+
+
+def process_batch(source_id: str) -> list[Next]:
+    """Claim a batch of a source's objects and take each through its fetch and import stage."""
+    task = f"process {source_id}"
+    if lease.alive(lease_table, task) >= config.workers_per_source():
+        return []
+    try:
+        search.require()
+        with lease.held(lease_table, task, longest=longest("process")) as lease_id, search.deferred_commits():
+            worked = _process_claimed(source_id, lease_id)
+    except search.SearchUnavailable as error:
+        log.warning("Objects of source %s wait: %s", source_id, error)
+        return [Next("process", source_id, RETRY_SECONDS)]
+    model.Session.remove()
+    if worked:
+        return [Next("process", source_id)]
+    return [Next("finish", job_id) for job_id in work.jobs_to_finish(source_id)]
+
+
+def _process_claimed(source_id: str, lease_id: str) -> bool:
+    batch = Batch(lease_id)
+    batch.to_index.update(work.claim_unindexed(source_id, lease_id, config.batch_size()))
+    ids = work.claim_objects(source_id, lease_id, config.batch_size())
+    until = time.monotonic() + BATCH_SECONDS
+    for position, object_id in enumerate(ids):
+        if time.monotonic() > until:
+            work.release_objects(ids[position:], lease_id)
+            break
+        process_object(object_id, batch)
+    _index(batch)
+    return bool(ids or batch.to_index)
+
+
+def process_object(object_id: str, batch: Batch) -> None:
+    """Take one claimed object through its stages and record what became of it."""
+    obj = HarvestObject.get(object_id)
+    if obj is None or obj.state not in object_state.lifecycle.open:
+        return  # its harvester deleted or ended it meanwhile
+    obj.batch = batch
+    try:
+        if obj.retry_times > TRIES:
+            step = _fail(obj, f"Given up after {TRIES} tries: the worker process died each time", "Import")
+        else:
+            step = run_stages(obj)
+    except Exception as error:  # the boundary to third-party code
+        model.Session.rollback()
+        batch.saved.pop(object_id, None)
+        if _is_passing(error) and obj.retry_times < TRIES:
+            log.warning("Object %s waits for another try: %s", object_id, error)
+            seconds = RETRY_SECONDS * 2 ** (obj.retry_times - 1)
+            obj.claimed_by = lease.postpone(lease_table, f"retry {object_id}", seconds)
+            model.Session.commit()
+            return
+        log.exception("Object %s failed", object_id)
+        step = _fail(obj, _describe(error), _stage(obj))
+    _end_object(obj, step, batch)
+
+
+def run_stages(obj: HarvestObject) -> Step:
+    """Run the fetch and the import stage of an object and return what they came to; exceptions pass through."""
+    harvester = registry.find(obj.source.type)
+    if harvester is None:
+        return _fail(obj, f"No harvester could be found for source type {obj.source.type}", "Fetch")
+    record.fetch_begins(obj)
+    step = outcome.after_fetch(harvester.fetch_stage(obj))
+    if step is Step.IMPORT:
+        record.import_begins(obj)
+        step = outcome.after_import(harvester.import_stage(obj))
+    return step
+
+
+def _end_object(obj: HarvestObject, step: Step, batch: Batch) -> None:
+    """Commit the dataset and the final state of its object together, if the object is still ours."""
+    object_id = obj.id
+    if obj in model.Session.deleted:
+        model.Session.commit()  # its harvester has no more use for it
+        return
+    obj = model.Session.merge(obj)  # the harvester may have removed the session
+    if not work.is_mine(object_id, batch.lease_id):
+        model.Session.rollback()  # aborted, or the lease ran out and another worker has it
+        batch.saved.pop(object_id, None)
+        return
+    package_id = batch.saved.pop(object_id, None)
+    record.object_ends(obj, step)
+    if package_id:
+        obj.needs_index = True
+    else:
+        obj.claimed_by = None
+    try:
+        model.Session.commit()
+    except sa.exc.IntegrityError as error:
+        # the foreign key to the package is checked now, and the harvester named a package that does not exist
+        model.Session.rollback()
+        _end_object(obj, _fail(obj, _describe(error), "Import"), batch)
+        return
+    batch.wrote = batch.wrote or step is Step.COMPLETE
+    if package_id:
+        batch.to_index[object_id] = package_id
+
+
+def _index(batch: Batch) -> None:
+    """Send the batch's datasets to Solr and commit once. What fails half-way stays marked and is done again."""
+    if not (batch.to_index or batch.wrote):
+        return
+    refused = search.index(batch.to_index.values())
+    search.commit()
+    model.Session.rollback()  # nothing was written since the last object; end the transaction that read the datasets
+    work.indexed(list(batch.to_index))
+    for object_id, package_id in batch.to_index.items():
+        if package_id in refused:
+            _fail(HarvestObject.get(object_id), refused[package_id], "Index")
+
+
+def _fail(obj: HarvestObject, message: str, stage: str) -> Step:
+    HarvestObjectError.create(message, obj, stage)
+    return Step.ERROR
+
+
+def _stage(obj: HarvestObject) -> str:
+    return "Import" if obj.state == object_state.IMPORT else "Fetch"
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Tell whether an error is no fault of the record: the database, Solr or a remote portal was away for a while."""
+    if isinstance(error, RelayError):
+        return not error.permanent
+    return isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError, SearchError, SearchIndexError))
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, RelayError):
+        return str(error)
+    if isinstance(error, sa.exc.DBAPIError):
+        return f"{type(error).__name__}: {error.orig}"  # without the statement, which holds the whole record
+    return f"{type(error).__name__}: {error}"
+
+
+# -- finish
+
+
+def finish(job_id: str) -> list[Next]:
+    """End a job that has nothing left to do."""
+    job = HarvestJob.get(job_id)
+    if job is None or job_id not in work.jobs_to_finish(job.source_id):
+        return []
+    return [Next("reindex", job.source_id)] if record.finish(job_id) else []
+
+
+def reindex(source_id: str) -> list[Next]:
+    """Bring the search document of a source, which holds its status, up to date."""
+    try:
+        refused = search.index([source_id])
+        search.commit()
+    except search.SearchUnavailable as error:
+        log.warning("The document of source %s waits: %s", source_id, error)
+        return [Next("reindex", source_id, RETRY_SECONDS)]
+    for message in refused.values():
+        log.error("Solr refuses the document of source %s: %s", source_id, message)
+    return []
+
+
+# -- sweep
+
+
+def sweep() -> Iterator[Next]:
+    """Start what is due and find what nobody works on; does nothing while another sweep runs."""
+    with lease.only_one("harvest sweep") as mine:
+        if mine:
+            lease.forget_expired(lease_table)
+            yield from _start_due()
+            yield from tick()
+
+
+def tick(source_id: str | None = None) -> Iterator[Next]:
+    """End what is over, and name what nobody works on; of one source only if one is named."""
+    yield from _end_timed_out(source_id)
+    for job_id in work.jobs_to_finish(source_id):
+        yield from finish(job_id)
+    yield from (Next("gather", job_id) for job_id in work.jobs_to_gather(source_id))
+    yield from (Next("process", each) for each in work.sources_to_process() if source_id in (None, each))
+
+
+def _start_due() -> Iterator[Next]:
+    for source in jobs.due_sources(record.now()):
+        try:
+            yield Next("gather", jobs.start_due(source).id)
+        except (jobs.JobOpen, jobs.SourceInactive):
+            log.info("Source %s was started or switched off meanwhile", source.id)
+
+
+def _end_timed_out(source_id: str | None) -> Iterable[Next]:
+    minutes = config.timeout_minutes()
+    if not minutes:
+        return
+    query: Any = HarvestJob.filter(status=job_state.RUNNING)
+    for job in query.filter_by(source_id=source_id) if source_id else query:
+        last = job.get_last_action_time()
+        if last and (record.now() - last).total_seconds() > minutes * 60:
+            message = f"Job {job.id} timeout: nothing happened for more than {minutes} minutes (ckan.harvest.timeout)"
+            if record.finish(job.id, message, record.now()):
+                yield Next("reindex", job.source_id)

@@ -1,0 +1,67 @@
+"""The Celery tasks of the harvest plugin: call the runner, send what it says comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ckanext.relay.celery_app import BULK, PRIORITY, add_queues, add_sweep, app, send, send_after_commit
+
+from . import runner
+from .model import HarvestJob
+
+KIND = "harvest"
+add_queues(KIND)
+
+
+@app.task(name="harvest.gather")  # type: ignore[untyped-decorator]
+def gather(job_id: str) -> None:
+    """Gather a job."""
+    send_all(runner.gather(job_id))
+
+
+@app.task(name="harvest.process")  # type: ignore[untyped-decorator]
+def process(source_id: str) -> None:
+    """Process a batch of objects of a source."""
+    send_all(runner.process_batch(source_id))
+
+
+@app.task(name="harvest.finish")  # type: ignore[untyped-decorator]
+def finish(job_id: str) -> None:
+    """End a job."""
+    send_all(runner.finish(job_id))
+
+
+@app.task(name="harvest.reindex")  # type: ignore[untyped-decorator]
+def reindex(source_id: str) -> None:
+    """Index a source."""
+    send_all(runner.reindex(source_id))
+
+
+@app.task(name="harvest.sweep")  # type: ignore[untyped-decorator]
+def sweep() -> None:
+    """Look for what is due and for what nobody works on."""
+    send_all(runner.sweep())
+
+
+add_sweep(sweep, KIND)
+
+_TASKS = {"gather": gather, "process": process, "finish": finish, "reindex": reindex}
+
+
+def send_all(steps: Iterable[runner.Next]) -> None:
+    """Send a message for each step, as soon as the runner comes to it."""
+    for step in steps:
+        lane = BULK if step.task in ("gather", "process") else PRIORITY
+        # a task that hangs is killed after its lease has run out, and its process replaced
+        limit = runner.longest(step.task) + runner.GRACE_SECONDS
+        send(_TASKS[step.task], step.id, kind=KIND, lane=lane, countdown=step.countdown, time_limit=limit)
+
+
+def gather_after_commit(job: HarvestJob) -> None:
+    """Send a job that is being handed over in the session's transaction to the workers."""
+    send_after_commit(gather, job.id, kind=KIND, time_limit=runner.longest("gather") + runner.GRACE_SECONDS)
+
+
+def sweep_now(source_id: str | None = None) -> None:
+    """Sweep in this process, of one source only if one is named; the work itself is left to the workers."""
+    send_all(runner.tick(source_id) if source_id else runner.sweep())

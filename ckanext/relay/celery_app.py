@@ -1,0 +1,169 @@
+"""The Celery application of the extension.
+
+A worker or beat is started with the CKAN configuration in the environment::
+
+    CKAN_INI=/etc/ckan/default/ckan.ini celery -A ckanext.relay.celery_app worker
+    CKAN_INI=/etc/ckan/default/ckan.ini celery -A ckanext.relay.celery_app beat
+
+Nothing is read or connected when this module is imported: the settings come from CKAN's configuration when Celery first
+asks for them, which in a worker also loads CKAN and so the plugins and their tasks.
+
+Messages are hints. What there is to do stands in the database, so a message that is lost, doubled or late does no
+harm; that is why a broker that is down is logged and not an error for who sends.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from typing import Any
+
+import celery
+import ckan.plugins.toolkit as tk
+import flask
+import kombu
+from celery import signals
+from ckan import model
+from ckan.model import meta
+from kombu.exceptions import OperationalError
+from sqlalchemy import event
+
+from . import config
+
+log = logging.getLogger(__name__)
+
+#: Lanes of each kind of work: what a person waits for, and the rest.
+PRIORITY, BULK = "priority", "bulk"
+
+_OUTBOX = "ckanext.relay.outbox"
+
+
+class CkanTask(celery.Task):  # type: ignore[misc]
+    """A task that runs inside a CKAN request context, with a clean database session before and after.
+
+    The context lets ``url_for``, translations and helpers work in third-party code as they do in a web request.
+    """
+
+    abstract = True
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if flask.has_app_context():
+            return self.run(*args, **kwargs)
+        with _flask_app().test_request_context(base_url=tk.config.get("ckan.site_url")):
+            try:
+                return self.run(*args, **kwargs)
+            finally:
+                model.Session.remove()
+
+
+app = celery.Celery("ckanext.relay", task_cls=CkanTask)
+_ckan: dict[str, flask.Flask] = {}
+_queues: set[str] = set()
+_sweeps: dict[str, str] = {}
+
+
+def add_sweep(task: celery.Task, kind: str) -> None:
+    """Let beat send this task, which looks for work that nobody does, every ``ckanext.relay.sweep_seconds``."""
+    _sweeps[task.name] = kind
+
+
+def add_queues(kind: str) -> None:
+    """Declare the lanes of a kind of work, which a worker serves unless told otherwise."""
+    _queues.update(f"{kind}.{lane}" for lane in (PRIORITY, BULK))
+
+
+def queue(kind: str, lane: str) -> str:
+    """Return the full name of a lane. It carries the site id, since portals may share a broker."""
+    return f"{config.site_id()}.{kind}.{lane}"
+
+
+def send(task: celery.Task, *args: str, kind: str, lane: str = BULK, **options: Any) -> None:
+    """Send a task now. Its arguments are ids, never content.
+
+    :param options: Celery's own, such as ``countdown`` (seconds)
+    """
+    try:
+        task.apply_async(args=args, queue=queue(kind, lane), retry=False, **options)
+    except OperationalError as error:
+        log.warning("The broker cannot be reached, %s%s waits for the next sweep: %s", task.name, args, error)
+
+
+def send_after_commit(task: celery.Task, *args: str, kind: str, lane: str = BULK, **options: Any) -> None:
+    """Send a task when the session's transaction is committed, and not at all if it is rolled back."""
+    message = functools.partial(send, task, *args, kind=kind, lane=lane, **options)
+    model.Session().info.setdefault(_OUTBOX, []).append(message)
+
+
+@event.listens_for(meta.Session, "after_commit")
+def _send_outbox(session: Any) -> None:
+    if session.in_nested_transaction():
+        return  # a savepoint was released, nothing is committed yet
+    for message in session.info.pop(_OUTBOX, ()):
+        message()
+
+
+@event.listens_for(meta.Session, "after_rollback")
+def _drop_outbox(session: Any) -> None:
+    session.info.pop(_OUTBOX, None)
+
+
+def _flask_app() -> flask.Flask:
+    """Return this process's CKAN, loading it from CKAN_INI in a process that is not CKAN itself."""
+    if "app" not in _ckan:
+        from ckan.cli import load_config
+        from ckan.config.middleware import make_app
+
+        _ckan["app"] = make_app(load_config(os.environ.get("CKAN_INI")))._wsgi_app
+    return _ckan["app"]
+
+
+@app.add_defaults  # type: ignore[untyped-decorator]
+def _settings() -> dict[str, Any]:
+    if not tk.config.get("ckan.site_id"):
+        _flask_app()
+    url = config.broker_url()
+    settings: dict[str, Any] = {
+        "broker_url": url,
+        "broker_connection_retry_on_startup": True,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "task_ignore_result": True,
+        # a task that a killed worker had begun is delivered again; it finds what is left to claim
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "worker_prefetch_multiplier": 1,
+        "task_create_missing_queues": True,
+        "task_default_queue": queue("relay", PRIORITY),
+        "task_queues": [kombu.Queue(f"{config.site_id()}.{name}") for name in sorted(_queues)],
+        "worker_hijack_root_logger": False,
+        "enable_utc": True,
+        "timezone": "UTC",
+        # nothing in the schedule outlives beat, so it needs no file; several beats are harmless, see lease.only_one
+        "beat_scheduler": "celery.beat:Scheduler",
+        "beat_schedule": {
+            name: {
+                "task": name,
+                "schedule": config.sweep_seconds(),
+                # a sweep that no worker came to in time is dropped, so that they never pile up
+                "options": {"queue": queue(kind, PRIORITY), "expires": config.sweep_seconds()},
+            }
+            for name, kind in _sweeps.items()
+        },
+    }
+    if url.startswith("redis"):
+        settings["broker_transport_options"] = {
+            # the Redis database may be CKAN's own: all our keys carry this prefix
+            "global_keyprefix": f"ckanext-relay:{config.site_id()}:",
+            "socket_connect_timeout": 3,
+            "visibility_timeout": 3600,
+        }
+    return settings
+
+
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
+def _forget_parent_connections(**_: Any) -> None:
+    """A forked process must not talk over the sockets of its parent."""
+    model.Session.remove()
+    if meta.engine is not None:
+        meta.engine.dispose(close=False)

@@ -1,0 +1,46 @@
+"""Typed getters of the settings that all plugins share; the only reader of ``ckanext.relay.*``."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import ckan.plugins.toolkit as tk
+import yaml
+
+from .ssrf import AddressPolicy, networks
+
+
+def site_id() -> str:
+    """Return the id that keeps this portal's queues and keys apart from others'."""
+    return str(tk.config["ckan.site_id"])
+
+
+def broker_url() -> str:
+    """Return the URL of the message broker: Redis as CKAN uses it, unless another one is named."""
+    return str(tk.config["ckanext.relay.broker_url"] or tk.config["ckan.redis.url"])
+
+
+def sweep_seconds() -> int:
+    """Return how often beat looks for work that nobody does."""
+    return int(tk.config["ckanext.relay.sweep_seconds"])
+
+
+def address_policy() -> AddressPolicy:
+    """Return which addresses this portal may connect to.
+
+    :raises ConfigurationError: a network in ``ckanext.relay.allowed_networks`` is not a CIDR
+    """
+    return AddressPolicy(allowed_networks=networks(tk.config["ckanext.relay.allowed_networks"]))
+
+
+def secrets_dir() -> str | None:
+    """Return the folder in which ``file:`` references are looked up, or None if there is none."""
+    return tk.config["ckanext.relay.secrets_dir"] or None
+
+
+def declare(declaration: Any, *files: str) -> None:
+    """Declare the shared settings and those of the YAML files; each plugin calls this, in any order."""
+    for path in (os.path.join(os.path.dirname(__file__), "config_declaration.yaml"), *files):
+        with open(path, encoding="utf-8") as stream:
+            declaration.load_dict(yaml.safe_load(stream))

@@ -1,0 +1,132 @@
+"""Leases: who works on which rows, and for how long that holds without a sign of life.
+
+A worker takes a lease (one row of a lease table), puts its id on the rows that it claims, and renews the lease while it
+works. When the worker dies, the lease runs out and its rows are free again; nobody has to clean up. Renewing touches
+one small row, however many rows are claimed, and never waits for a transaction that holds one of them.
+
+Everything here runs on connections of its own, each statement committed at once, so that it holds whatever a
+third-party plugin does to CKAN's session. The clock is the database's, in UTC: workers on several hosts agree on it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import logging
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import sqlalchemy as sa
+from ckan.model import meta
+
+log = logging.getLogger(__name__)
+
+#: Seconds that a lease holds without being renewed; it is renewed three times in this span.
+SECONDS = 60
+
+_now = sa.func.timezone("utc", sa.func.clock_timestamp(), type_=sa.DateTime)
+
+
+def table(name: str, metadata: sa.MetaData) -> sa.Table:
+    """Return the lease table of a plugin, which the plugin's migrations create.
+
+    ``id`` names the holder (host, process, random part); ``task`` and ``started`` say what it is doing since when.
+    """
+    return sa.Table(
+        name,
+        metadata,
+        sa.Column("id", sa.UnicodeText, primary_key=True),
+        sa.Column("task", sa.UnicodeText, nullable=False),
+        sa.Column("started", sa.DateTime, nullable=False),
+        sa.Column("expires", sa.DateTime, nullable=False),
+    )
+
+
+def is_free(lease_table: sa.Table, claimed_by: sa.Column[Any]) -> sa.sql.ColumnElement[bool]:
+    """Return the condition that a row is claimed by nobody who is alive."""
+    alive = sa.exists().where(lease_table.c.id == claimed_by, lease_table.c.expires > _now)
+    return sa.or_(claimed_by.is_(None), sa.not_(alive))
+
+
+def claim(statement: Any) -> list[Any]:
+    """Run an UPDATE … RETURNING in a transaction of its own and return its rows."""
+    with _engine().begin() as connection:
+        return list(connection.execute(statement))
+
+
+def execute(statement: Any) -> int:
+    """Run a statement in a transaction of its own and return how many rows it touched."""
+    with _engine().begin() as connection:
+        return int(connection.execute(statement).rowcount)
+
+
+@contextlib.contextmanager
+def held(lease_table: sa.Table, task: str, longest: float, seconds: float = SECONDS) -> Iterator[str]:
+    """Hold a lease while the block runs; yields its id.
+
+    :param task: what the holder does, for people who look
+    :param longest: seconds after which the lease is not renewed any more, so that a call which hangs for ever gives
+        its work back
+    :param seconds: how long the lease holds without being renewed
+    """
+    lease_id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
+    until = datetime.timedelta(seconds=seconds)
+    execute(sa.insert(lease_table).values(id=lease_id, task=task, started=_now, expires=_now + until))
+    done = threading.Event()
+
+    def renew() -> None:
+        for _ in range(max(1, int(longest * 3 / seconds))):
+            if done.wait(seconds / 3):
+                return
+            try:
+                execute(sa.update(lease_table).where(lease_table.c.id == lease_id).values(expires=_now + until))
+            except sa.exc.SQLAlchemyError as error:
+                # the next round may succeed; if none does, the lease runs out, as it should
+                log.warning("Could not renew lease %s: %s", lease_id, error)
+        log.error("%s has held its lease for %d s, it is not renewed any more", task, longest)
+
+    heartbeat = threading.Thread(target=renew, name=f"lease {lease_id}", daemon=True)
+    heartbeat.start()
+    try:
+        yield lease_id
+    finally:
+        done.set()
+        heartbeat.join()
+        execute(sa.delete(lease_table).where(lease_table.c.id == lease_id))
+
+
+def postpone(lease_table: sa.Table, task: str, seconds: float) -> str:
+    """Make a lease that nobody renews and return its id: rows that carry it are free again after so many seconds."""
+    lease_id = f"later:{uuid.uuid4().hex}"
+    until = datetime.timedelta(seconds=seconds)
+    execute(sa.insert(lease_table).values(id=lease_id, task=task, started=_now, expires=_now + until))
+    return lease_id
+
+
+def alive(lease_table: sa.Table, task: str) -> int:
+    """Return how many hold a lease for this task now."""
+    query = sa.select(sa.func.count()).where(lease_table.c.task == task, lease_table.c.expires > _now)
+    with _engine().connect() as connection:
+        return int(connection.scalar(query) or 0)
+
+
+def forget_expired(lease_table: sa.Table) -> None:
+    """Delete leases whose holders died. Their rows are free already; this keeps the table small."""
+    execute(sa.delete(lease_table).where(lease_table.c.expires < _now))
+
+
+@contextlib.contextmanager
+def only_one(name: str) -> Iterator[bool]:
+    """Yield True to one holder of this name in the whole database at a time, False to the others at once."""
+    with _engine().connect() as connection, connection.begin():
+        yield bool(connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(sa.func.hashtext(name)))))
+
+
+def _engine() -> sa.engine.Engine:
+    if meta.engine is None:
+        raise RuntimeError("CKAN's database is not configured yet")
+    return meta.engine
