@@ -43,7 +43,7 @@ def sweep() -> None:
     send_all(runner.sweep())
 
 
-add_sweep(sweep, KIND)
+add_sweep("harvest.sweep", KIND)
 
 _TASKS = {"gather": gather, "process": process, "finish": finish, "reindex": reindex}
 

@@ -63,9 +63,10 @@ _queues: set[str] = set()
 _sweeps: dict[str, str] = {}
 
 
-def add_sweep(task: celery.Task, kind: str) -> None:
-    """Let beat send this task, which looks for work that nobody does, every ``ckanext.relay.sweep_seconds``."""
-    _sweeps[task.name] = kind
+def add_sweep(name: str, kind: str) -> None:
+    """Let beat send the task of this name, which looks for work that nobody does, every
+    ``ckanext.relay.sweep_seconds``. (By name, since touching the task would read the settings too early.)"""
+    _sweeps[name] = kind
 
 
 def add_queues(kind: str) -> None:
@@ -157,6 +158,11 @@ def _settings() -> dict[str, Any]:
             "global_keyprefix": f"ckanext-relay:{config.site_id()}:",
             "socket_connect_timeout": 3,
             "visibility_timeout": 3600,
+            # who sends from a web request must not wait long for a broker that is down
+            "max_retries": 1,
+            "interval_start": 0,
+            "interval_step": 0.2,
+            "interval_max": 0.2,
         }
     return settings
 

@@ -301,16 +301,17 @@ class GuardedResponse(requests.Response):
         :raises BodyTooLarge: the body has more bytes than the limit
         :raises DeadlineExceeded: it did not come in time
         """
+        # None if unknown, 0 if no body comes: after HEAD, whatever its Content-Length
+        announced: int | None = getattr(self.raw, "length_remaining", None)
         # Codings that we did not ask for, and whose unpacking may take any amount of memory.
         coding = self.headers.get("Content-Encoding", "").lower()
-        if "," in coding or coding.strip() in ("br", "zstd"):
+        if announced != 0 and ("," in coding or coding.strip() in ("br", "zstd")):
             raise session_errors.ContentDecodingError(f"Content-Encoding {coding!r} is not supported", response=self)
         pieces = super().iter_content(min(chunk_size or _PIECE, _PIECE), decode_unicode)
-        return self._limited(pieces)
+        return self._limited(pieces, announced or 0)
 
-    def _limited(self, pieces: Iterator[Any]) -> Iterator[Any]:
-        # 0 for an answer to HEAD, whatever its Content-Length
-        taken, announced = 0, getattr(self.raw, "length_remaining", None) or 0
+    def _limited(self, pieces: Iterator[Any], announced: int) -> Iterator[Any]:
+        taken = 0
         with _unpacked(self.request):
             if announced <= self.body_bytes:
                 for piece in pieces:
@@ -501,7 +502,8 @@ def relay_errors(url: str) -> Iterator[None]:
     :param url: what is asked for, to be named in the error
     """
     try:
-        yield
+        with _unpacked(None):  # for those who read ``response.raw``
+            yield
     except _BUGS:
         raise
     except (session_errors.RequestException, pool_errors.HTTPError) as error:

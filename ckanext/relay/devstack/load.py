@@ -11,9 +11,14 @@ from typing import Any
 
 import requests
 from ckanapi import RemoteCKAN
-from ckanapi.errors import CKANAPIError, NotAuthorized, NotFound, ValidationError
+from ckanapi.errors import CKANAPIError, NotAuthorized, NotFound, SearchError, ServerIncompatibleError, ValidationError
 
 Dict = dict[str, Any]
+
+REFUSALS = (
+    *(ValidationError, NotAuthorized, NotFound, SearchError, CKANAPIError, ServerIncompatibleError),
+    requests.RequestException,
+)
 
 THREADS = 4  # The portal is one process: more would only queue up there.
 # What a portal decides itself. A file that was exported from another portal has them, and they mean nothing here.
@@ -82,7 +87,7 @@ def load(
             thread.portal = portal()
         try:
             return number, put(thread.portal, dataset), ""
-        except (ValidationError, NotAuthorized, NotFound, CKANAPIError, requests.RequestException) as error:
+        except REFUSALS as error:
             return number, "", f"{dataset['name']}: {explain(error)}"
 
     advance(len(lines) - len(good))
@@ -149,7 +154,7 @@ def make_owners(datasets: list[Dict], portal: RemoteCKAN) -> list[str]:
                     portal.call_action(
                         f"{kind}_create", {key: owner[key] for key in ("name", "title") if owner.get(key)}
                     )
-                except (ValidationError, CKANAPIError) as error:
+                except REFUSALS as error:
                     errors.append(f"{kind} {name}: {explain(error)}")
     return errors
 

@@ -136,6 +136,7 @@ class Portal(Process):
             "ckan.site_url": self.url,
             "ckan.site_title": self.site_title,
             "ckan.plugins": self.plugins,
+            "ckan.auth.create_unowned_dataset": "true",  # A line of a data file may name no organisation.
             "ckan.storage_path": str(self.folder / "storage"),
             "ckan.webassets.path": str(self.folder / "webassets"),
             **self.settings,

@@ -73,7 +73,8 @@ def quickstart(
     networks = _networks_of(source_url) if source_url else ""
     stack = Stack(state, services=os.environ, port=port, say=say, allowed_networks=networks)
     with _stopped_at_end(stack):
-        result = _harvest(stack, workers, data, source_url)
+        stack.up(portals=("this",) if source_url else ("source", "this"), worker=workers)
+        result = _load_and_harvest(stack, data, source_url)
         _tell(result, as_json)
         if not once:
             _serve(stack)
@@ -95,39 +96,53 @@ def _stopped_at_end(stack: Stack) -> Iterator[None]:
         stack.stop_started()
 
 
-def _harvest(stack: Stack, workers: int, data: Path, source_url: str | None) -> dict[str, Any]:
-    from ckanapi import RemoteCKAN  # It loads much of CKAN, which "status" need not wait for.
+def _load_and_harvest(stack: Stack, data: Path, source_url: str | None) -> dict[str, Any]:
+    from . import load  # It loads much of CKAN, which "status" need not wait for.
 
-    from . import harvest, load
+    portal = stack.source
+    try:
+        load_errors = [] if source_url else _load(stack, data)
+        portal = stack.this
+        result = _harvest(stack, source_url or stack.source.url)
+    except load.REFUSALS as error:
+        raise portal.failed(f"refused: {load.explain(error)}") from error
+    name, password = stack.login
+    return {**result, "load_errors": load_errors, "login": {"name": name, "password": password}}
 
-    stack.up(portals=("this",) if source_url else ("source", "this"), worker=workers)
-    loaded = load.Loaded()
-    if not source_url:
-        lines = data.read_bytes().rstrip(b"\n").split(b"\n")
-        with click.progressbar(length=len(lines), label="loading the source portal", file=sys.stderr) as bar:
-            loaded = load.load(lines, partial(RemoteCKAN, stack.source.url, apikey=stack.source.api_token), bar.update)
-        say(f"source portal: {loaded.created} created, {loaded.updated} updated, {loaded.unchanged} unchanged")
-        for error in loaded.errors:
-            say(f"not loaded: {data.name}, {error}")
+
+def _load(stack: Stack, data: Path) -> list[str]:
+    from ckanapi import RemoteCKAN
+
+    from . import load
+
+    lines = data.read_bytes().rstrip(b"\n").split(b"\n")
+    with click.progressbar(length=len(lines), label="loading the source portal", file=sys.stderr) as bar:
+        loaded = load.load(lines, partial(RemoteCKAN, stack.source.url, apikey=stack.source.api_token), bar.update)
+    say(f"source portal: {loaded.created} created, {loaded.updated} updated, {loaded.unchanged} unchanged")
+    for error in loaded.errors:
+        say(f"not loaded: {data.name}, {error}")
+    return loaded.errors
+
+
+def _harvest(stack: Stack, source_url: str) -> dict[str, Any]:
+    from ckanapi import RemoteCKAN
+
+    from . import harvest
+
     portal = RemoteCKAN(stack.this.url, apikey=stack.this.api_token)
-    source = harvest.register(portal, source_url or stack.source.url)
     begun = time.monotonic()
-    job_id = harvest.start(portal, source)
+    job_id = harvest.start(portal, harvest.register(portal, source_url))
     with _progress() as show:
         for job in harvest.follow(portal, job_id, stack.check):
             show(harvest.progress_line(job, time.monotonic() - begun))
-    errors = harvest.errors(portal, job_id)
-    name, password = stack.login
     return {
         "url": stack.this.url,
-        "source_url": source_url or stack.source.url,
-        "login": {"name": name, "password": password},
+        "source_url": source_url,
         "job": job_id,
         "status": job["status"],
         "stats": job["stats"],
         "summary": harvest.summary(job),
-        "errors": errors,
-        "load_errors": loaded.errors,
+        "errors": harvest.errors(portal, job_id),
         "seconds": round(time.monotonic() - begun, 1),
     }
 

@@ -421,7 +421,7 @@ def test_a_body_announced_as_too_large_is_not_read(server: Server, session: http
 
 def test_the_size_without_the_body_is_no_offence(server: Server, session: http.GuardedSession) -> None:
     """HEAD is how one asks for the size."""
-    url = server.on("/", answer(body=b"", Content_Length="10000000000"))
+    url = server.on("/", answer(body=b"", Content_Length="10000000000", content_encoding="br"))
     assert session.head(url).headers["Content-Length"] == "10000000000"
 
 
@@ -443,6 +443,13 @@ def test_streams_are_limited_too(chunk_size: int | None, server: Server, session
         for piece in response.iter_content(chunk_size):
             taken += len(piece)
     assert LIMITS.body_bytes - http._PIECE <= taken <= LIMITS.body_bytes
+
+
+def test_raw_streams_are_limited_as_sent(server: Server, session: http.GuardedSession) -> None:
+    """Whoever bypasses ``iter_content`` meets the limit nevertheless."""
+    url = server.on("/", ENDLESS_BODIES["no length"])
+    with pytest.raises(errors.AnswerTooLarge), relay_errors(url):
+        session.get(url, stream=True).raw.read()
 
 
 @pytest.mark.parametrize("stream", [True, False])
