@@ -11,6 +11,7 @@ from ckan import model
 
 from ckanext.harvest import foreground, registry
 from ckanext.harvest.logic import HarvestJobExists, HarvestSourceInactiveError
+from ckanext.harvest.logic.dictization import harvest_source_dictize
 from ckanext.harvest.model import HarvestJob, HarvestObject, HarvestSource
 from ckanext.relay.cli import run_worker
 
@@ -58,7 +59,8 @@ def source_create(
     if not frequency:
         _call("harvest_job_create", {"source_id": created["id"]})
     if as_json:
-        return _echo_json(created)
+        _echo_json(created)
+        return
     click.echo("Created new harvest source:")
     _echo_source(HarvestSource.get(created["id"]))
     click.echo(f"There are {HarvestSource.filter(active=True).count()} harvest sources")
@@ -70,7 +72,10 @@ def source_create(
 def source_show(id_or_name: str, as_json: bool) -> None:
     """Show a harvest source."""
     shown = _call("harvest_source_show", {"id": id_or_name})
-    return _echo_json(shown) if as_json else _echo_source(HarvestSource.get(shown["id"]))
+    if as_json:
+        _echo_json(shown)
+    else:
+        _echo_source(HarvestSource.get(shown["id"]))
 
 
 @source.command("remove")
@@ -90,7 +95,8 @@ def sources(all: str | None, as_json: bool) -> None:
     query = model.Session.query(HarvestSource).order_by(HarvestSource.created.desc())
     found = (query if all else query.filter(HarvestSource.active)).all()
     if as_json:
-        return _echo_json([each.as_dict() | {"config": None} for each in found])
+        _echo_json([harvest_source_dictize(each, {}) for each in found])
+        return
     for each in found:
         _echo_source(each)
     click.echo(f"There are {len(found)} {'' if all else 'active '}harvest sources")
@@ -122,7 +128,8 @@ def job(id_or_name: str, as_json: bool) -> None:
     shown = _call("harvest_source_show", {"id": id_or_name})
     created = _call("harvest_job_create", {"source_id": shown["id"], "run": True})
     if as_json:
-        return _echo_json(created)
+        _echo_json(created)
+        return
     _echo_job(HarvestJob.get(created["id"]))
     click.echo(f"There is 1 new harvest job, for source {id_or_name}")
 
@@ -135,7 +142,8 @@ def jobs(limit: int | None, as_json: bool) -> None:
     query = model.Session.query(HarvestJob).order_by(HarvestJob.created.desc())
     found = query.limit(limit).all()
     if as_json:
-        return _echo_json([each.as_dict() for each in found])
+        _echo_json([each.as_dict() for each in found])
+        return
     for each in found:
         _echo_job(each)
     click.echo(f"There are {query.count()} harvest jobs")

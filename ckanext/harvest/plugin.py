@@ -22,7 +22,7 @@ from .sources import DATASET_TYPE_NAME
 @tk.blanket.actions(get_actions)
 @tk.blanket.auth_functions(get_auth_functions)
 @tk.blanket.cli(cli.get_commands)
-class Harvest(p.SingletonPlugin, DefaultDatasetForm):  # type: ignore[misc]
+class Harvest(p.SingletonPlugin, DefaultDatasetForm):
     """Sources, jobs, and the dataset type of sources."""
 
     p.implements(p.IConfigDeclaration)

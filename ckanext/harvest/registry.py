@@ -23,7 +23,7 @@ def harvesters() -> Iterator[tuple[dict[str, Any], Any]]:
             log.error("Harvester %s does not provide its name in info()", harvester)
 
 
-def find(source_type: str) -> Any | None:
+def find(source_type: str) -> Any:
     """Return the harvester of a type of source, or None if no enabled plugin provides it."""
     return next((harvester for info, harvester in harvesters() if info["name"] == source_type), None)
 

@@ -69,8 +69,12 @@ def _set_active(source: HarvestSource, active: bool) -> None:
 
 
 def _copy_fields(source: HarvestSource, pkg_dict: dict[str, Any]) -> None:
-    for field, key in (("title", "title"), ("description", "notes"), ("user_id", "user_id"),
-                       ("publisher_id", "publisher_id")):
+    for field, key in (
+        ("title", "title"),
+        ("description", "notes"),
+        ("user_id", "user_id"),
+        ("publisher_id", "publisher_id"),
+    ):
         if pkg_dict.get(key) is not None:
             setattr(source, field, pkg_dict[key])
     for field in ("config", "frequency"):
@@ -98,7 +102,7 @@ def status(source_id: str, context: Any) -> dict[str, Any]:
 
 
 def show(context: Any, pkg_dict: dict[str, Any]) -> None:
-    """Complete a shown source: its status, and its configuration with the secrets masked unless the user may edit it."""
+    """Complete a shown source: its status, and its configuration, with secrets masked for those who may not edit it."""
     source = HarvestSource.get(pkg_dict["id"])
     if source is None:
         return

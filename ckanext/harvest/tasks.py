@@ -13,31 +13,31 @@ KIND = "harvest"
 add_queues(KIND)
 
 
-@app.task(name="harvest.gather")  # type: ignore[untyped-decorator]
+@app.task(name="harvest.gather")
 def gather(job_id: str) -> None:
     """Gather a job."""
     send_all(runner.gather(job_id))
 
 
-@app.task(name="harvest.process")  # type: ignore[untyped-decorator]
+@app.task(name="harvest.process")
 def process(source_id: str) -> None:
     """Process a batch of objects of a source."""
     send_all(runner.process_batch(source_id))
 
 
-@app.task(name="harvest.finish")  # type: ignore[untyped-decorator]
+@app.task(name="harvest.finish")
 def finish(job_id: str) -> None:
     """End a job."""
     send_all(runner.finish(job_id))
 
 
-@app.task(name="harvest.reindex")  # type: ignore[untyped-decorator]
+@app.task(name="harvest.reindex")
 def reindex(source_id: str) -> None:
     """Index a source."""
     send_all(runner.reindex(source_id))
 
 
-@app.task(name="harvest.sweep")  # type: ignore[untyped-decorator]
+@app.task(name="harvest.sweep")
 def sweep() -> None:
     """Look for what is due and for what nobody works on."""
     send_all(runner.sweep())

@@ -39,7 +39,7 @@ PRIORITY, BULK = "priority", "bulk"
 _OUTBOX = "ckanext.relay.outbox"
 
 
-class CkanTask(celery.Task):  # type: ignore[misc]
+class CkanTask(celery.Task):
     """A task that runs inside a CKAN request context, with a clean database session before and after.
 
     The context lets ``url_for``, translations and helpers work in third-party code as they do in a web request.
@@ -119,7 +119,7 @@ def _flask_app() -> flask.Flask:
     return _ckan["app"]
 
 
-@app.add_defaults  # type: ignore[untyped-decorator]
+@app.add_defaults
 def _settings() -> dict[str, Any]:
     if not tk.config.get("ckan.site_id"):
         _flask_app()
@@ -167,7 +167,7 @@ def _settings() -> dict[str, Any]:
     return settings
 
 
-@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
+@signals.worker_process_init.connect
 def _forget_parent_connections(**_: Any) -> None:
     """A forked process must not talk over the sockets of its parent."""
     model.Session.remove()

@@ -407,7 +407,7 @@ class GuardedSession(requests.Session):
         """Take away from a redirected request what only the first server may see."""
         url = str(prepared_request.url)
         senders = (response.history[0] if response.history else response, response)
-        if not any(self.should_strip_auth(sender.request.url, url) for sender in senders):  # type: ignore[no-untyped-call]
+        if not any(self.should_strip_auth(sender.request.url, url) for sender in senders):
             return
         for name in [name for name in prepared_request.headers if is_secret_key(name)]:
             del prepared_request.headers[name]

@@ -21,9 +21,7 @@ def stem(ideal: str, append_type: str) -> str:
     return ideal[: MAX_LENGTH - _ROOM[append_type]]
 
 
-def unique(
-    ideal: str, existing: str | None, taken: Collection[str], append_type: str, random_hex: str
-) -> str | None:
+def unique(ideal: str, existing: str | None, taken: Collection[str], append_type: str, random_hex: str) -> str | None:
     """Return a name that is not taken, as near as can be to the ideal one.
 
     :param existing: the name the dataset has now, which it may keep

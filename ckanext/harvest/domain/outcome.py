@@ -17,7 +17,7 @@ class Step(enum.Enum):
 
 
 def after_fetch(answer: object) -> Step:
-    """Read what ``fetch_stage`` returned: exactly True goes on, ``'unchanged'`` ends well, anything else is an error."""
+    """Read what ``fetch_stage`` returned: exactly True goes on, ``'unchanged'`` ends well, the rest is an error."""
     if answer == "unchanged":
         return Step.UNCHANGED
     return Step.IMPORT if answer is True else Step.ERROR

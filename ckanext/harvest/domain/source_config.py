@@ -55,7 +55,8 @@ def check(config: Mapping[str, Any]) -> None:
             raise ValueError(f"{key} must be a list of names")
     for kind in ("organizations", "groups"):
         if config.get(f"{kind}_filter_include") and config.get(f"{kind}_filter_exclude"):
-            raise ValueError(f"Harvest configuration cannot contain both {kind}_filter_include and {kind}_filter_exclude")
+            both = f"{kind}_filter_include and {kind}_filter_exclude"
+            raise ValueError(f"Harvest configuration cannot contain both {both}")
 
 
 def _check_defaults(config: Mapping[str, Any]) -> None:

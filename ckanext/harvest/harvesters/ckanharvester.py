@@ -121,7 +121,7 @@ class CKANHarvester(HarvesterBase):
 
         :raises SearchError: they could not be read
         """
-        found = {}
+        found: dict[Any, dict[str, Any]] = {}
         for page in self._search_pages(base_url, fq_terms):
             for dataset in page:
                 found.setdefault(dataset.get("id"), dataset)

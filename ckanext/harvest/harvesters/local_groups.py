@@ -103,4 +103,3 @@ def _find(group: dict[str, Any], is_organization: bool) -> dict[str, str] | None
         if row := model.Session.execute(query).first():
             return {"id": row.id, "name": row.name}
     return None
-

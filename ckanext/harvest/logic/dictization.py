@@ -91,4 +91,5 @@ def harvest_job_report(job: HarvestJob) -> dict[str, Any]:
             if original and (url := original(error.harvest_object_id)):
                 entry["original_url"] = url
         entry["errors"].append({"message": error.message, "line": error.line, "type": error.stage})
-    return {"gather_errors": [{"message": error.message} for error in job.get_gather_errors()], "object_errors": objects}
+    gather_errors = [{"message": error.message} for error in job.get_gather_errors()]
+    return {"gather_errors": gather_errors, "object_errors": objects}

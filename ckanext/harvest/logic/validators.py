@@ -104,7 +104,7 @@ def harvest_source_config_validator(key: Any, data: Any, errors: Any, context: A
         return
     try:
         validated = harvester.validate_config(None if isinstance(config, Missing) else config)
-    except Exception as error:  # the contract: whatever a harvester raises is a message for the form
+    except Exception as error:  # noqa: BLE001  the contract: whatever a harvester raises is a message for the form
         errors[key].append(tk._("Error parsing the configuration options: {0}").format(error))
         return
     if validated is not None:

@@ -57,7 +57,7 @@ def save(job: HarvestJob, records: Mapping[str, Mapping[str, Any]], config: Mapp
     if rows:
         model.Session.execute(sa.insert(_object), rows)
     model.Session.commit()
-    return [before.get(guid) for guid in records if guid in before] + [row["id"] for row in rows]
+    return [before[guid] for guid in records if guid in before] + [str(row["id"]) for row in rows]
 
 
 def _objects_of_job(job: HarvestJob, records: Mapping[str, Any]) -> dict[str, str]:

@@ -42,11 +42,11 @@ def job_stats(job_ids: Sequence[str]) -> dict[str, dict[str, int]]:
         .where(_object.c.harvest_job_id.in_(ids))
         .group_by(_object.c.harvest_job_id)
     )
-    objects_with_errors = {job_id: count for job_id, count in execute(with_errors)}
+    objects_with_errors = dict(execute(with_errors).all())
     of_gather = sa.select(_gather_error.c.harvest_job_id, sa.func.count()).where(
         _gather_error.c.harvest_job_id.in_(ids)
     )
-    gather_errors = {job_id: count for job_id, count in execute(of_gather.group_by(_gather_error.c.harvest_job_id))}
+    gather_errors = dict(execute(of_gather.group_by(_gather_error.c.harvest_job_id)).all())
     return kept | {
         job_id: stats.combine(by_status[job_id], objects_with_errors.get(job_id, 0), gather_errors.get(job_id, 0))
         for job_id in ids

@@ -24,6 +24,11 @@ log = logging.getLogger(__name__)
 
 UPDATE_FREQUENCIES = ["MANUAL", "MONTHLY", "WEEKLY", "BIWEEKLY", "DAILY", "ALWAYS"]
 
+# Instances hold plain values and classes hold expressions; SQLAlchemy 1.4, which CKAN 2.11 has, knows no annotation that
+# says both.
+column: Any = sa.Column
+related: Any = relationship
+
 lease_table = lease.table("harvest_lease", tk.BaseModel.metadata)
 
 
@@ -35,7 +40,7 @@ def _fk(target: str, name: str, **kw: Any) -> sa.ForeignKey:
     return sa.ForeignKey(target, name=name, ondelete="CASCADE", **kw)
 
 
-def _error_message(message: object) -> str:
+def _error_message(message: Any) -> str:
     """PostgreSQL text holds no NUL, and what a remote portal answered may."""
     return str(message).replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
@@ -73,23 +78,23 @@ class HarvestDomainObject(DomainObject):
         return {key: value for key, value in rendered.items() if key not in self._engine_columns}
 
 
-class HarvestSource(HarvestDomainObject, tk.BaseModel):  # type: ignore[misc, name-defined]
+class HarvestSource(HarvestDomainObject, tk.BaseModel):
     """A remote place to harvest. Its id is also the id of the dataset of type ``harvest`` that describes it."""
 
     __tablename__ = "harvest_source"
 
-    id = sa.Column(sa.UnicodeText, primary_key=True, default=_uuid)
-    url = sa.Column(sa.UnicodeText, nullable=False)
-    title = sa.Column(sa.UnicodeText, default="")
-    description = sa.Column(sa.UnicodeText, default="")
-    config = sa.Column(sa.UnicodeText, default="")
-    created = sa.Column(sa.DateTime, default=datetime.datetime.utcnow)
-    type = sa.Column(sa.UnicodeText, nullable=False)
-    active = sa.Column(sa.Boolean, default=True)
-    user_id = sa.Column(sa.UnicodeText, default="")
-    publisher_id = sa.Column(sa.UnicodeText, default="")
-    frequency = sa.Column(sa.UnicodeText, default="MANUAL")
-    next_run = sa.Column(sa.DateTime)
+    id = column(sa.UnicodeText, primary_key=True, default=_uuid)
+    url = column(sa.UnicodeText, nullable=False)
+    title = column(sa.UnicodeText, default="")
+    description = column(sa.UnicodeText, default="")
+    config = column(sa.UnicodeText, default="")
+    created = column(sa.DateTime, default=datetime.datetime.utcnow)
+    type = column(sa.UnicodeText, nullable=False)
+    active = column(sa.Boolean, default=True)
+    user_id = column(sa.UnicodeText, default="")
+    publisher_id = column(sa.UnicodeText, default="")
+    frequency = column(sa.UnicodeText, default="MANUAL")
+    next_run = column(sa.DateTime)
 
     def __repr__(self) -> str:
         # the config may hold the remote portal's token: never in a repr
@@ -103,24 +108,24 @@ class HarvestSource(HarvestDomainObject, tk.BaseModel):  # type: ignore[misc, na
         return query.filter(HarvestJob.status == status).all() if status else query.all()
 
 
-class HarvestJob(HarvestDomainObject, tk.BaseModel):  # type: ignore[misc, name-defined]
+class HarvestJob(HarvestDomainObject, tk.BaseModel):
     """One run of a source. The status moves as :mod:`ckanext.harvest.domain.job_state` says."""
 
     __tablename__ = "harvest_job"
     _engine_columns = ("claimed_by", "attempts", "stats")
 
-    id = sa.Column(sa.UnicodeText, primary_key=True, default=_uuid)
-    created = sa.Column(sa.DateTime, default=datetime.datetime.utcnow)
-    gather_started = sa.Column(sa.DateTime)
-    gather_finished = sa.Column(sa.DateTime)
-    finished = sa.Column(sa.DateTime)
-    source_id = sa.Column(sa.UnicodeText, _fk("harvest_source.id", "harvest_job_source_id_fkey"))
-    status = sa.Column(sa.UnicodeText, default="New", nullable=False)
-    claimed_by = sa.Column(sa.UnicodeText)  # engine: id of the lease that gathers
-    attempts = sa.Column(sa.Integer, default=0)  # engine: how often gathering was begun
-    stats = sa.Column(sa.UnicodeText)  # engine: the final counts as JSON, written once when the job finishes
+    id = column(sa.UnicodeText, primary_key=True, default=_uuid)
+    created = column(sa.DateTime, default=datetime.datetime.utcnow)
+    gather_started = column(sa.DateTime)
+    gather_finished = column(sa.DateTime)
+    finished = column(sa.DateTime)
+    source_id = column(sa.UnicodeText, _fk("harvest_source.id", "harvest_job_source_id_fkey"))
+    status = column(sa.UnicodeText, default="New", nullable=False)
+    claimed_by = column(sa.UnicodeText)  # engine: id of the lease that gathers
+    attempts = column(sa.Integer, default=0)  # engine: how often gathering was begun
+    stats = column(sa.UnicodeText)  # engine: the final counts as JSON, written once when the job finishes
 
-    source = relationship(HarvestSource, backref=backref("jobs", order_by=created, passive_deletes=True))
+    source = related(HarvestSource, backref=backref("jobs", order_by=created, passive_deletes=True))
 
     def get_last_finished_object(self) -> HarvestObject | None:
         """Return the object that was imported last, or None."""
@@ -152,114 +157,106 @@ class HarvestJob(HarvestDomainObject, tk.BaseModel):  # type: ignore[misc, name-
         return query.order_by(HarvestGatherError.created.desc()).all()
 
 
-class HarvestObject(HarvestDomainObject, tk.BaseModel):  # type: ignore[misc, name-defined]
+class HarvestObject(HarvestDomainObject, tk.BaseModel):
     """One record of a job: what was gathered, its content, and what became of it."""
 
     __tablename__ = "harvest_object"
     _engine_columns = ("claimed_by", "published", "content_hash", "needs_index")
 
-    id = sa.Column(sa.UnicodeText, primary_key=True, default=_uuid)
-    guid = sa.Column(sa.UnicodeText, default="")
-    current = sa.Column(sa.Boolean, default=False)
-    gathered = sa.Column(sa.DateTime, default=datetime.datetime.utcnow)
-    fetch_started = sa.Column(sa.DateTime)
-    content = sa.Column(sa.UnicodeText, nullable=True)
-    fetch_finished = sa.Column(sa.DateTime)
-    import_started = sa.Column(sa.DateTime)
-    import_finished = sa.Column(sa.DateTime)
-    state = sa.Column(sa.UnicodeText, default="WAITING")
-    metadata_modified_date = sa.Column(sa.DateTime)
-    retry_times = sa.Column(sa.Integer, default=0)
-    harvest_job_id = sa.Column(sa.UnicodeText, _fk("harvest_job.id", "harvest_object_harvest_job_id_fkey"))
-    harvest_source_id = sa.Column(sa.UnicodeText, _fk("harvest_source.id", "harvest_object_harvest_source_id_fkey"))
-    package_id = sa.Column(
+    id = column(sa.UnicodeText, primary_key=True, default=_uuid)
+    guid = column(sa.UnicodeText, default="")
+    current = column(sa.Boolean, default=False)
+    gathered = column(sa.DateTime, default=datetime.datetime.utcnow)
+    fetch_started = column(sa.DateTime)
+    content = column(sa.UnicodeText, nullable=True)
+    fetch_finished = column(sa.DateTime)
+    import_started = column(sa.DateTime)
+    import_finished = column(sa.DateTime)
+    state = column(sa.UnicodeText, default="WAITING")
+    metadata_modified_date = column(sa.DateTime)
+    retry_times = column(sa.Integer, default=0)
+    harvest_job_id = column(sa.UnicodeText, _fk("harvest_job.id", "harvest_object_harvest_job_id_fkey"))
+    harvest_source_id = column(sa.UnicodeText, _fk("harvest_source.id", "harvest_object_harvest_source_id_fkey"))
+    package_id = column(
         sa.UnicodeText, _fk("package.id", "harvest_object_package_id_fkey", deferrable=True), nullable=True
     )
-    report_status = sa.Column(sa.UnicodeText)
-    claimed_by = sa.Column(sa.UnicodeText)  # engine: id of the lease that works on it
-    published = sa.Column(sa.Boolean, default=False)  # engine: may be worked on although the gather stage still runs
-    content_hash = sa.Column(sa.UnicodeText)  # engine: hash of the record and of what the config makes of it
-    needs_index = sa.Column(sa.Boolean, default=False)  # engine: its dataset is saved, the search index lags behind
+    report_status = column(sa.UnicodeText)
+    claimed_by = column(sa.UnicodeText)  # engine: id of the lease that works on it
+    published = column(sa.Boolean, default=False)  # engine: may be worked on although the gather stage still runs
+    content_hash = column(sa.UnicodeText)  # engine: hash of the record and of what the config makes of it
+    needs_index = column(sa.Boolean, default=False)  # engine: its dataset is saved, the search index lags behind
 
-    job = relationship(HarvestJob, backref=backref("objects", passive_deletes=True))
-    source = relationship(HarvestSource, backref=backref("objects", passive_deletes=True))
-    package = relationship(model.Package, backref=backref("harvest_objects", passive_deletes=True))
+    job = related(HarvestJob, backref=backref("objects", passive_deletes=True))
+    source = related(HarvestSource, backref=backref("objects", passive_deletes=True))
+    package = related(model.Package, backref=backref("harvest_objects", passive_deletes=True))
 
     def __repr__(self) -> str:
         # no content: a record may be megabytes
         return f"<HarvestObject id={self.id} guid={self.guid!r} state={self.state} report_status={self.report_status}>"
 
 
-class HarvestObjectExtra(HarvestDomainObject, tk.BaseModel):  # type: ignore[misc, name-defined]
+class HarvestObjectExtra(HarvestDomainObject, tk.BaseModel):
     """A key and value that a harvester keeps with an object between its stages."""
 
     __tablename__ = "harvest_object_extra"
 
-    id = sa.Column(sa.UnicodeText, primary_key=True, default=_uuid)
-    harvest_object_id = sa.Column(
-        sa.UnicodeText, _fk("harvest_object.id", "harvest_object_extra_harvest_object_id_fkey")
-    )
-    key = sa.Column(sa.UnicodeText)
-    value = sa.Column(sa.UnicodeText)
+    id = column(sa.UnicodeText, primary_key=True, default=_uuid)
+    harvest_object_id = column(sa.UnicodeText, _fk("harvest_object.id", "harvest_object_extra_harvest_object_id_fkey"))
+    key = column(sa.UnicodeText)
+    value = column(sa.UnicodeText)
 
-    object = relationship(
-        HarvestObject, backref=backref("extras", cascade="all, delete-orphan", passive_deletes=True)
-    )
+    object = related(HarvestObject, backref=backref("extras", cascade="all, delete-orphan", passive_deletes=True))
 
 
-class HarvestGatherError(HarvestDomainObject, tk.BaseModel):  # type: ignore[misc, name-defined]
+class HarvestGatherError(HarvestDomainObject, tk.BaseModel):
     """What went wrong for a whole job."""
 
     __tablename__ = "harvest_gather_error"
 
-    id = sa.Column(sa.UnicodeText, primary_key=True, default=_uuid)
-    harvest_job_id = sa.Column(sa.UnicodeText, _fk("harvest_job.id", "harvest_gather_error_harvest_job_id_fkey"))
-    message = sa.Column(sa.UnicodeText)
-    created = sa.Column(sa.DateTime, default=datetime.datetime.utcnow)
+    id = column(sa.UnicodeText, primary_key=True, default=_uuid)
+    harvest_job_id = column(sa.UnicodeText, _fk("harvest_job.id", "harvest_gather_error_harvest_job_id_fkey"))
+    message = column(sa.UnicodeText)
+    created = column(sa.DateTime, default=datetime.datetime.utcnow)
 
-    job = relationship(HarvestJob, backref=backref("gather_errors", passive_deletes=True))
+    job = related(HarvestJob, backref=backref("gather_errors", passive_deletes=True))
 
     @classmethod
-    def create(cls, message: object, job: HarvestJob) -> None:
+    def create(cls, message: Any, job: HarvestJob) -> None:
         """Save an error of the gather stage and commit."""
         _save_error(cls(message=_error_message(message), harvest_job_id=job.id))
         log.debug("Gather error of job %s: %s", job.id, message)
 
 
-class HarvestObjectError(HarvestDomainObject, tk.BaseModel):  # type: ignore[misc, name-defined]
+class HarvestObjectError(HarvestDomainObject, tk.BaseModel):
     """What went wrong for one record."""
 
     __tablename__ = "harvest_object_error"
 
-    id = sa.Column(sa.UnicodeText, primary_key=True, default=_uuid)
-    harvest_object_id = sa.Column(
-        sa.UnicodeText, _fk("harvest_object.id", "harvest_object_error_harvest_object_id_fkey")
-    )
-    message = sa.Column(sa.UnicodeText)
-    stage = sa.Column(sa.UnicodeText)
-    line = sa.Column(sa.Integer)
-    created = sa.Column(sa.DateTime, default=datetime.datetime.utcnow)
+    id = column(sa.UnicodeText, primary_key=True, default=_uuid)
+    harvest_object_id = column(sa.UnicodeText, _fk("harvest_object.id", "harvest_object_error_harvest_object_id_fkey"))
+    message = column(sa.UnicodeText)
+    stage = column(sa.UnicodeText)
+    line = column(sa.Integer)
+    created = column(sa.DateTime, default=datetime.datetime.utcnow)
 
-    object = relationship(
-        HarvestObject, backref=backref("errors", cascade="all, delete-orphan", passive_deletes=True)
-    )
+    object = related(HarvestObject, backref=backref("errors", cascade="all, delete-orphan", passive_deletes=True))
 
     @classmethod
-    def create(cls, message: object, object: HarvestObject, stage: str = "Fetch", line: int | None = None) -> None:
+    def create(cls, message: Any, object: HarvestObject, stage: str = "Fetch", line: int | None = None) -> None:
         """Save an error of one record and commit."""
         _save_error(cls(message=_error_message(message), harvest_object_id=object.id, stage=stage, line=line))
         log.debug("%s error of object %s, line %s: %s", stage, object.id, line, message)
 
 
-class HarvestLog(HarvestDomainObject, tk.BaseModel):  # type: ignore[misc, name-defined]
+class HarvestLog(HarvestDomainObject, tk.BaseModel):
     """A log record kept in the database."""
 
     __tablename__ = "harvest_log"
 
-    id = sa.Column(sa.UnicodeText, primary_key=True, default=_uuid)
-    content = sa.Column(sa.UnicodeText, nullable=False)
-    level = sa.Column(sa.Enum("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", name="log_level"))
-    created = sa.Column(sa.DateTime, default=datetime.datetime.utcnow)
+    id = column(sa.UnicodeText, primary_key=True, default=_uuid)
+    content = column(sa.UnicodeText, nullable=False)
+    level = column(sa.Enum("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", name="log_level"))
+    created = column(sa.DateTime, default=datetime.datetime.utcnow)
 
 
 def _save_error(error: HarvestGatherError | HarvestObjectError) -> None:

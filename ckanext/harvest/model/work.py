@@ -31,9 +31,7 @@ def _free(table: sa.Table) -> sa.sql.ColumnElement[bool]:
 
 def claim_job(job_id: str, lease_id: str) -> bool:
     """Claim the gathering of a job; False if it is done, not asked for, or somebody else is at it."""
-    wanted = sa.and_(
-        _job.c.id == job_id, _job.c.status == "Running", _job.c.gather_finished.is_(None), _free(_job)
-    )
+    wanted = sa.and_(_job.c.id == job_id, _job.c.status == "Running", _job.c.gather_finished.is_(None), _free(_job))
     picked = sa.select(_job.c.id).where(wanted).with_for_update(skip_locked=True)
     return bool(
         lease.claim(
@@ -140,12 +138,10 @@ def sources_to_process() -> list[str]:
 
 def jobs_to_finish(source_id: str | None = None) -> list[str]:
     """Ids of running jobs that were gathered and have nothing left to do, those of one source only if one is named."""
-    left = sa.select(_object.c.id).where(
-        _object.c.harvest_job_id == _job.c.id, sa.or_(_open, _object.c.needs_index)
-    )
-    query = sa.select(_job.c.id).where(
-        _job.c.status == "Running", _job.c.gather_finished.isnot(None), sa.not_(sa.exists(left))
-    )
+    # by source and state, as the partial indexes have them: counting all that a large job has done would be slow
+    of_job = sa.and_(_object.c.harvest_source_id == _job.c.source_id, _object.c.harvest_job_id == _job.c.id)
+    left = sa.or_(sa.exists().where(of_job, _open), sa.exists().where(of_job, _object.c.needs_index))
+    query = sa.select(_job.c.id).where(_job.c.status == "Running", _job.c.gather_finished.isnot(None), sa.not_(left))
     if source_id:
         query = query.where(_job.c.source_id == source_id)
     return [row.id for row in model.Session.execute(query)]

@@ -7,7 +7,7 @@ from alembic import context
 
 VERSION_TABLE = "harvest_alembic_version"
 
-url = context.config.get_main_option("sqlalchemy.url")
+url = str(context.config.get_main_option("sqlalchemy.url"))
 if context.is_offline_mode():
     context.configure(url=url, literal_binds=True, version_table=VERSION_TABLE)
     with context.begin_transaction():
