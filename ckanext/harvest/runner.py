@@ -138,7 +138,6 @@ def process_batch(source_id: str) -> list[Next]:
     except search.SearchUnavailable as error:
         log.warning("Objects of source %s wait: %s", source_id, error)
         return [Next("process", source_id, RETRY_SECONDS)]
-    model.Session.remove()
     if worked:
         return [Next("process", source_id)]
     return [Next("finish", job_id) for job_id in work.jobs_to_finish(source_id)]
@@ -148,6 +147,9 @@ def _process_claimed(source_id: str, lease_id: str) -> bool:
     batch = Batch(lease_id)
     batch.to_index.update(work.claim_unindexed(source_id, lease_id, config.batch_size()))
     ids = work.claim_objects(source_id, lease_id, config.batch_size())
+    # read at once, and kept here so that the session, which holds them weakly, finds them one by one below
+    loaded = model.Session.query(HarvestObject).filter(HarvestObject.id.in_(ids)).all()
+    log.debug("%s objects of source %s claimed", len(loaded), source_id)
     until = time.monotonic() + BATCH_SECONDS
     for position, object_id in enumerate(ids):
         if time.monotonic() > until:

@@ -35,11 +35,11 @@ def final_state(step: Step) -> str:
     return object_state.ERROR if step is Step.ERROR else object_state.COMPLETE
 
 
-def report_status(step: Step, current: bool | None, objects_of_package: int) -> str:
+def report_status(step: Step, current: bool | None, has_older: bool) -> str:
     """Say what was done to the dataset of an object.
 
     :param current: whether the object is the newest one of its dataset; a harvester clears it when it deletes
-    :param objects_of_package: how many objects, this one included, belong to the same dataset
+    :param has_older: whether the dataset has other objects: it was harvested before
     """
     if step is Step.ERROR:
         return object_state.ERRORED
@@ -47,4 +47,4 @@ def report_status(step: Step, current: bool | None, objects_of_package: int) -> 
         return object_state.NOT_MODIFIED
     if not current:
         return object_state.DELETED
-    return object_state.UPDATED if objects_of_package > 1 else object_state.ADDED
+    return object_state.UPDATED if has_older else object_state.ADDED

@@ -63,8 +63,10 @@ class HarvesterBase(SingletonPlugin):
         ideal_name = ideal_name[: naming.MAX_LENGTH]
         if existing_name == ideal_name:
             return ideal_name
-        name = model.Package.__table__.c.name
         begin = naming.stem(ideal_name, append_type)
+        name = model.Package.__table__.c.name
+        if model.Session.execute(sa.select(name).where(name == ideal_name)).first() is None:
+            return ideal_name  # by the index; what follows reads all names
         query = sa.select(name).where(name.ilike(f"{_escape_like(begin)}%", escape="\\"))
         taken = {row.name for row in model.Session.execute(query)}
         return naming.unique(ideal_name, existing_name, taken, append_type, uuid.uuid4().hex)

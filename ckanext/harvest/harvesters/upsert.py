@@ -84,6 +84,8 @@ def _update(context: Any, package: dict[str, Any], existing: dict[str, Any], obj
         if field in existing:
             package[field] = existing[field]
     log.info("Package with GUID %s is updated", obj.guid)
+    older = sa.update(_object).where(_object.c.package_id == existing["id"], _object.c.current, _object.c.id != obj.id)
+    model.Session.execute(older.values(current=False))
     _make_current(obj, existing["id"])
     tk.get_action("package_update")(context, package)
     model.Session.commit()
@@ -92,8 +94,6 @@ def _update(context: Any, package: dict[str, Any], existing: dict[str, Any], obj
 
 def _make_current(obj: HarvestObject, package_id: str) -> None:
     """Make an object the current one of its dataset, which may not exist yet. Does not commit."""
-    older = sa.update(_object).where(_object.c.package_id == package_id, _object.c.current, _object.c.id != obj.id)
-    model.Session.execute(older.values(current=False))
     obj.package_id = package_id
     obj.current = True
     obj.add()

@@ -128,16 +128,15 @@ def object_ends(obj: HarvestObject, step: outcome.Step) -> None:
         obj.import_finished = now()
     else:
         obj.fetch_finished = now()
-    model.Session.flush()
-    siblings = 0
+    has_older = False
     if obj.package_id and step is outcome.Step.COMPLETE:
-        query = sa.select(_object.c.id).where(_object.c.package_id == obj.package_id).limit(2)
-        siblings = len(model.Session.execute(query).all())
+        query = sa.select(_object.c.id).where(_object.c.package_id == obj.package_id, _object.c.id != obj.id).limit(1)
+        has_older = model.Session.execute(query).first() is not None
     if obj.state in object_state.lifecycle.final:
         obj.state = outcome.final_state(step)  # the harvester ended it itself; what its stage answered counts
     else:
         _move_object(obj, outcome.final_state(step))
-    obj.report_status = outcome.report_status(step, obj.current, siblings)
+    obj.report_status = outcome.report_status(step, obj.current, has_older)
 
 
 def _move_object(obj: HarvestObject, state: str) -> None:

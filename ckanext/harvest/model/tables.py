@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 UPDATE_FREQUENCIES = ["MANUAL", "MONTHLY", "WEEKLY", "BIWEEKLY", "DAILY", "ALWAYS"]
 
-# Instances hold plain values and classes hold expressions; SQLAlchemy 1.4, which CKAN 2.11 has, knows no annotation that
+# Instances hold plain values and classes expressions; SQLAlchemy 1.4, which CKAN 2.11 has, knows no annotation that
 # says both.
 column: Any = sa.Column
 related: Any = relationship
