@@ -1,26 +1,55 @@
-"""What the tests of the harvest plugin share: a migrated database, and a portal to run the stages in."""
+"""What the tests of the harvest plugin share: a migrated database, and a portal to run the stages in.
+
+The domain tests run where CKAN is not even installed, so CKAN is imported by those who ask for it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-_migrated: set[str] = set()
+if TYPE_CHECKING:
+    from ckanext.harvest.tests.remote_ckan import RemotePortal
+
+_PLUGINS = ("activity", "harvest")
+_made: dict[str, Any] = {}
 
 
 @pytest.fixture
-def harvest_db(with_plugins: None, non_clean_db: None, migrate_db_for: object) -> None:
-    """The plugins and their tables; whatever other tests left in these stays."""
-    if not _migrated:  # the plugins are loaded by test, the database is there for the session
-        migrate_db_for("harvest")
-        _migrated.add("harvest")
+def harvest_db(with_plugins: None, non_clean_db: None, migrate_db_for: Any) -> None:
+    """The plugins and their tables; what other tests left in these stays."""
+    for plugin in _PLUGINS:
+        if plugin not in _made:  # plugins are loaded for each test, the tables last as long as the session
+            migrate_db_for(plugin)
+            _made[plugin] = True
 
 
 @pytest.fixture
-def portal(harvest_db: None, clean_db: None, clean_index: None, with_request_context: None) -> Iterator[None]:
-    """An empty portal, in the request context that a worker has, too."""
+def request_context(harvest_db: None) -> Iterator[None]:
+    """The request context that a worker has around its tasks, of one application for all tests: making one is slow."""
+    if "app" not in _made:
+        from ckan.tests.helpers import _get_test_app
+
+        _made["app"] = _get_test_app().flask_app
+    with _made["app"].test_request_context():
+        yield
+
+
+@pytest.fixture
+def portal(request_context: None, clean_db: None, clean_index: None) -> Iterator[None]:
+    """An empty portal with the plugins, as a worker sees it."""
     from ckan import model
 
     yield
     model.Session.remove()
+
+
+@pytest.fixture
+def remote() -> Iterator[RemotePortal]:
+    """A remote CKAN on this machine, without any dataset."""
+    from ckanext.harvest.tests.remote_ckan import RemotePortal
+
+    with RemotePortal() as running:
+        yield running

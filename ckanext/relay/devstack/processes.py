@@ -60,8 +60,8 @@ class Process:
     start_timeout = 90.0
     external = ""  # The environment variable that named a service which already runs and is used instead of ours.
 
-    def __init__(self, state: Path, name: str, title: str) -> None:
-        self.state, self.name, self.title = state, name, title
+    def __init__(self, state: Path, name: str, title: str, note: str = "") -> None:
+        self.state, self.name, self.title, self.note = state, name, title, note
         self.log = state / "log" / f"{name}.log"
         self.pidfile = state / "run" / f"{name}.json"
         self._child: subprocess.Popen[bytes] | None = None

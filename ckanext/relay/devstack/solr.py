@@ -16,7 +16,7 @@ HERE = Path(__file__).parent
 
 class Solr(Process):
     def __init__(self, state: Path, port: int, external_url: str = "", external_source_url: str = "") -> None:
-        super().__init__(state, "solr", "Solr")
+        super().__init__(state, "solr", "Solr", note="the first time its jars are fetched, which takes a minute")
         self.home = state / "solr"
         self.port = port
         self.external = "CKAN_SOLR_URL" if external_url else ""

@@ -142,7 +142,7 @@ class Stack:
         launched = []
         for part in parts:
             if not part.external and part.pid is None:
-                self.say(f"starting {part.title} …")
+                self.say(f"starting {part.title}{f' ({part.note})' if part.note else ''} …")
             if part.launch():
                 self.started.append(part)
                 launched.append(part)

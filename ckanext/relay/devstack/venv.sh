@@ -28,6 +28,7 @@ prepare_venv() {
     fi
     pip="$venv/bin/python -m pip --disable-pip-version-check install --progress-bar off --quiet"
     echo "installing CKAN $ckan_version and its stack: a minute, or a few when nothing is cached …" >&2
+    $pip --upgrade pip
     $pip --no-deps "ckan==$ckan_version"
     # CKAN pins psycopg2, which needs a compiler; psycopg2-binary is the same module as a wheel.
     "$venv/bin/python" - > "$venv/ckan-requirements.txt" <<'PYTHON'
