@@ -9,7 +9,7 @@ from typing import Any
 from ckan import model
 
 from . import registry, runner
-from .domain import job_state
+from .domain import job_state, outcome
 from .model import HarvestJob, HarvestObject, HarvestSource, jobs, record
 
 log = logging.getLogger(__name__)
@@ -52,6 +52,8 @@ def _process(object_id: str, forced: bool) -> None:
         return
     if forced:
         obj.force_import = True
-    step = runner.run_stages(obj)
+    step = runner.fetch_object(obj)
+    if step is outcome.Step.IMPORT:
+        step = runner.import_object(obj)
     record.object_ends(obj, step)
     model.Session.commit()

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 TRIES = 5
 #: Seconds after which a batch hands the rest of its objects back, so that other sources have their turn.
 BATCH_SECONDS = 20
+_UNIQUE_VIOLATION = "23505"  # PostgreSQL's code
 #: Seconds beyond their limits after which tasks that hang are killed.
 GRACE_SECONDS = 60
 #: Seconds before what failed for a passing reason is tried again, doubled at each try.
@@ -83,8 +84,7 @@ def gather(job_id: str) -> Iterator[Next]:
 def _gather_claimed(job: HarvestJob) -> Iterator[Next]:
     harvester = registry.find(job.source.type)
     if harvester is None:
-        record.gather_ends(job)
-        record.finish(job.id, f"No harvester could be found for source type {job.source.type}", record.now())
+        record.abort(job, f"No harvester could be found for source type {job.source.type}")
         return
     if job.attempts > TRIES:
         HarvestGatherError.create(f"Given up after {TRIES} tries: the worker process died each time", job)
@@ -97,6 +97,8 @@ def _gather_claimed(job: HarvestJob) -> Iterator[Next]:
     try:
         if streams:
             for _page in harvester.gather_pages(job):
+                if not record.is_running(job.id):
+                    break  # aborted
                 yield Next("process", job.source_id)
         elif harvester.gather_stage(job) is None and not job.get_gather_errors():
             HarvestGatherError.create("The gather stage failed without saying why", job)
@@ -108,8 +110,7 @@ def _gather_claimed(job: HarvestJob) -> Iterator[Next]:
         if not streams:
             record.discard_objects(job)
         HarvestGatherError.create(_describe(error), job)
-    job = model.Session.merge(job)  # the harvester may have removed the session
-    record.gather_ends(job)
+    record.gather_ends(model.Session.merge(job))  # merged, since the harvester may have removed the session
 
 
 def _process_or_finish(job_id: str) -> Iterator[Next]:
@@ -166,36 +167,49 @@ def process_object(object_id: str, batch: Batch) -> None:
     if obj is None or obj.state not in object_state.lifecycle.open:
         return  # its harvester deleted or ended it meanwhile
     obj.batch = batch
+    stage = "Fetch"
     try:
         if obj.retry_times > TRIES:
-            step = _fail(obj, f"Given up after {TRIES} tries: the worker process died each time", "Import")
+            step = _fail(obj, f"Given up after {TRIES} tries: the worker process died each time", stage)
         else:
-            step = run_stages(obj)
+            step = fetch_object(obj)
+            if step is Step.IMPORT:
+                stage = "Import"
+                step = import_object(obj)
     except Exception as error:  # the boundary to third-party code
         model.Session.rollback()
         batch.saved.pop(object_id, None)
-        if _is_passing(error) and obj.retry_times < TRIES:
-            log.warning("Object %s waits for another try: %s", object_id, error)
-            seconds = RETRY_SECONDS * 2 ** (obj.retry_times - 1)
-            obj.claimed_by = lease.postpone(lease_table, f"retry {object_id}", seconds)
-            model.Session.commit()
+        obj = HarvestObject.get(object_id)  # the harvester may have removed the session, or the object
+        if obj is None or _try_later(obj, error):
             return
         log.exception("Object %s failed", object_id)
-        step = _fail(obj, _describe(error), _stage(obj))
+        step = _fail(obj, _describe(error), stage)
     _end_object(obj, step, batch)
 
 
-def run_stages(obj: HarvestObject) -> Step:
-    """Run the fetch and the import stage of an object and return what they came to; exceptions pass through."""
+def fetch_object(obj: HarvestObject) -> Step:
+    """Run the fetch stage of an object and return what follows; exceptions pass through."""
     harvester = registry.find(obj.source.type)
     if harvester is None:
         return _fail(obj, f"No harvester could be found for source type {obj.source.type}", "Fetch")
     record.fetch_begins(obj)
-    step = outcome.after_fetch(harvester.fetch_stage(obj))
-    if step is Step.IMPORT:
-        record.import_begins(obj)
-        step = outcome.after_import(harvester.import_stage(obj))
-    return step
+    return outcome.after_fetch(harvester.fetch_stage(obj))
+
+
+def import_object(obj: HarvestObject) -> Step:
+    """Run the import stage of an object and return what it came to; exceptions pass through."""
+    record.import_begins(obj)
+    return outcome.after_import(registry.find(obj.source.type).import_stage(obj))
+
+
+def _try_later(obj: HarvestObject, error: Exception) -> bool:
+    """Put an object off, for longer at each try, if its error may pass and it has tries left. Commits."""
+    if not _is_passing(error) or obj.retry_times >= TRIES:
+        return False
+    log.warning("Object %s waits for another try: %s", obj.id, _describe(error))
+    obj.claimed_by = lease.postpone(lease_table, f"retry {obj.id}", RETRY_SECONDS * 2 ** (obj.retry_times - 1))
+    model.Session.commit()
+    return True
 
 
 def _end_object(obj: HarvestObject, step: Step, batch: Batch) -> None:
@@ -245,14 +259,13 @@ def _fail(obj: HarvestObject, message: str, stage: str) -> Step:
     return Step.ERROR
 
 
-def _stage(obj: HarvestObject) -> str:
-    return "Import" if obj.state == object_state.IMPORT else "Fetch"
-
-
 def _is_passing(error: BaseException) -> bool:
-    """Tell whether an error is no fault of the record: the database, Solr or a remote portal was away for a while."""
+    """Tell whether an error is no fault of the record: the database, Solr or a remote portal was away for a while, or
+    two workers took the same name at the same time."""
     if isinstance(error, RelayError):
         return not error.permanent
+    if isinstance(error, sa.exc.IntegrityError):
+        return getattr(error.orig, "pgcode", None) == _UNIQUE_VIOLATION
     return isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError, SearchError, SearchIndexError))
 
 
@@ -325,6 +338,5 @@ def _end_timed_out(source_id: str | None) -> Iterable[Next]:
     for job in query.filter_by(source_id=source_id) if source_id else query:
         last = job.get_last_action_time()
         if last and (record.now() - last).total_seconds() > minutes * 60:
-            message = f"Job {job.id} timeout: nothing happened for more than {minutes} minutes (ckan.harvest.timeout)"
-            if record.finish(job.id, message, record.now()):
-                yield Next("reindex", job.source_id)
+            record.abort(job, f"Job {job.id} timeout: nothing happened for {minutes} minutes (ckan.harvest.timeout)")
+            yield Next("reindex", job.source_id)

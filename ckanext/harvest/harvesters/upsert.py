@@ -61,13 +61,13 @@ def _create(harvester: HarvesterBase, context: Any, package: dict[str, Any], obj
     package["name"] = harvester._gen_new_name(package.get("name") or package.get("title") or package["id"])
     _make_current(obj, package["id"])
     batch = getattr(obj, "batch", None)
+    log.info("Package with GUID %s does not exist, it is created", obj.guid)
     if batch is not None and harvester.batched_writes:
         # the runner commits the dataset with the final state of the object, and indexes it with its batch
-        context["defer_commit"] = True
+        tk.get_action("package_create")(context | {"defer_commit": True}, package)
         batch.saved[obj.id] = package["id"]
-    log.info("Package with GUID %s does not exist, it is created", obj.guid)
-    tk.get_action("package_create")(context, package)
-    if not context.get("defer_commit"):
+    else:
+        tk.get_action("package_create")(context, package)
         model.Session.commit()
     return True
 

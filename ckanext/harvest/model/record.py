@@ -44,9 +44,12 @@ def gather_begins(job: HarvestJob) -> None:
 
 
 def gather_ends(job: HarvestJob) -> None:
-    """Record that nothing more will be gathered for a job, and commit."""
+    """Record that nothing more will be gathered for a job, and commit. If it was aborted meanwhile, what was gathered
+    since then is given up."""
     job.gather_finished = now()
     job.claimed_by = None
+    if not is_running(job.id):
+        _give_up_objects(job)
     model.Session.commit()
 
 
@@ -61,7 +64,7 @@ def finish(job_id: str, error: str | None = None, finished: datetime.datetime | 
     """End a job with its final counts, and commit; None if it has ended already.
 
     :param error: kept as a gather error of the job
-    :param finished: when it ended (naive UTC); by default when its last object was imported
+    :param finished: when it ended (naive UTC); by default when its last object was imported, or when gathering ended
     """
     job = model.Session.get(HarvestJob, job_id, populate_existing=True, with_for_update=True)
     if job is None or job.status in job_state.lifecycle.final:
@@ -71,23 +74,34 @@ def finish(job_id: str, error: str | None = None, finished: datetime.datetime | 
         model.Session.add(HarvestGatherError(message=error, harvest_job_id=job.id))
         model.Session.flush()
     _move_job(job, job_state.FINISHED)
-    job.finished = finished or _last_import(job) or job.gather_finished or now()
+    job.finished = finished or max(filter(None, (_last_import(job), job.gather_finished)), default=now())
     job.claimed_by = None
     job.stats = json.dumps(job_stats([job.id])[job.id])
     model.Session.commit()
     return job
 
 
-def abort(job: HarvestJob) -> HarvestJob:
-    """End a job now; its objects that are not done become errors. Commits."""
-    model.Session.execute(
-        sa.update(_object)
-        .where(_object.c.harvest_job_id == job.id, _open_objects)
-        .values(state=object_state.ERROR, report_status=object_state.ERRORED, claimed_by=None)
-    )
-    ended = finish(job.id, finished=now())
-    model.Session.expire_all()
-    return ended or job
+def abort(job: HarvestJob, error: str | None = None) -> HarvestJob:
+    """End a job now; its objects that are not done become errors. Commits.
+
+    :param error: kept as a gather error of the job
+    """
+    _give_up_objects(job)
+    model.Session.commit()
+    finish(job.id, error, finished=now())
+    return job
+
+
+def is_running(job_id: str) -> bool:
+    """Tell whether a job was not ended meanwhile by somebody else."""
+    query = sa.select(HarvestJob.status).where(HarvestJob.id == job_id)
+    return model.Session.execute(query).scalar() == job_state.RUNNING
+
+
+def _give_up_objects(job: HarvestJob) -> None:
+    given_up = {"state": object_state.ERROR, "report_status": object_state.ERRORED, "claimed_by": None}
+    query = model.Session.query(HarvestObject).filter(HarvestObject.harvest_job_id == job.id, _open_objects)
+    query.update(given_up, synchronize_session="fetch")
 
 
 def abort_new(source_id: str) -> None:

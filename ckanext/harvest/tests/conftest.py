@@ -17,6 +17,12 @@ _PLUGINS = ("activity", "harvest")
 _made: dict[str, Any] = {}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """CKAN's pytest plugin does not register the markers that it knows, and ours must all be registered."""
+    for marker in ("ckan_config(key, value)", "with_plugins(*plugins)", "provide_plugin(name, plugin)"):
+        config.addinivalue_line("markers", f"{marker}: see ckan.tests.pytest_ckan")
+
+
 @pytest.fixture
 def harvest_db(with_plugins: None, non_clean_db: None, migrate_db_for: Any) -> None:
     """The plugins and their tables; what other tests left in these stays."""

@@ -269,5 +269,6 @@ def run(ctx: click.Context, state: Path, command: tuple[str, ...]) -> None:
     except OSError as error:
         raise PartFailed(f"cannot run {command[0]}: {error}") from error
     finally:
+        stack.say = lambda line: None  # The last word is the command's: of pytest, its summary.
         stack.down()  # All of it: the command may have started portals over the same state folder.
     ctx.exit(done.returncode if done.returncode >= 0 else 128 - done.returncode)

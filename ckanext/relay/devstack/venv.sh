@@ -38,7 +38,7 @@ for line in requires("ckan") or []:
     if 'extra == "requirements"' in marker:
         print(requirement.strip().replace("psycopg2==", "psycopg2-binary=="))
 PYTHON
-    (cd "$root" && $pip -r "$venv/ckan-requirements.txt" "$@")
+    (cd "$root" && PYTHONWARNINGS=ignore $pip -r "$venv/ckan-requirements.txt" "$@")
     # Python reads this file at each start, so that every command of this environment finds the libmagic of the wheel.
     site_packages=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
     echo "import pylibmagic" > "$site_packages/libmagic.pth"
