@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import ckan.plugins.toolkit as tk
@@ -185,13 +186,13 @@ def run() -> None:
 @click.pass_context
 def gather_consumer(ctx: click.Context) -> None:
     """Run a worker process. It also sweeps, so that a site which has no beat yet needs nothing else."""
-    run_worker(1, ["harvest"], ["--beat", "--hostname", "gather@%h"])
+    run_worker(1, ["harvest"], ["--beat", "--hostname", f"gather-{os.getpid()}@%h"])
 
 
 @harvester.command("fetch-consumer")
 def fetch_consumer() -> None:
     """Run a worker process. Start several to harvest faster."""
-    run_worker(1, ["harvest"], ["--hostname", "fetch-%i-@%h"])
+    run_worker(1, ["harvest"], ["--hostname", f"fetch-{os.getpid()}@%h"])
 
 
 @harvester.command("run-test")

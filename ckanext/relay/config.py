@@ -26,6 +26,11 @@ def sweep_seconds() -> int:
     return int(tk.config["ckanext.relay.sweep_seconds"])
 
 
+def lease_seconds() -> float:
+    """Return how long the work of a worker that gives no sign of life stays its own."""
+    return float(tk.config["ckanext.relay.lease_seconds"])
+
+
 def address_policy() -> AddressPolicy:
     """Return which addresses this portal may connect to.
 

@@ -23,10 +23,9 @@ from typing import Any
 import sqlalchemy as sa
 from ckan.model import meta
 
-log = logging.getLogger(__name__)
+from . import config
 
-#: Seconds that a lease holds without being renewed; it is renewed three times in this span.
-SECONDS = 60
+log = logging.getLogger(__name__)
 
 _now = sa.func.timezone("utc", sa.func.clock_timestamp(), type_=sa.DateTime)
 
@@ -65,20 +64,21 @@ def execute(statement: Any) -> int:
 
 
 @contextlib.contextmanager
-def held(lease_table: sa.Table, task: str, longest: float, seconds: float = SECONDS) -> Iterator[str]:
+def held(lease_table: sa.Table, task: str, longest: float) -> Iterator[str]:
     """Hold a lease while the block runs; yields its id.
 
     :param task: what the holder does, for people who look
     :param longest: seconds after which the lease is not renewed any more, so that a call which hangs for ever gives
         its work back
-    :param seconds: how long the lease holds without being renewed
     """
+    seconds = config.lease_seconds()
     lease_id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
     until = datetime.timedelta(seconds=seconds)
     execute(sa.insert(lease_table).values(id=lease_id, task=task, started=_now, expires=_now + until))
     done = threading.Event()
 
     def renew() -> None:
+        # three times in the span that it holds
         for _ in range(max(1, int(longest * 3 / seconds))):
             if done.wait(seconds / 3):
                 return

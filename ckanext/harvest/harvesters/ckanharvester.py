@@ -16,7 +16,8 @@ from ckanext.harvest.domain import ckan_mapping, source_config
 from ckanext.harvest.model import HarvestJob, HarvestObject, pages
 from ckanext.relay import config as relay_config
 from ckanext.relay import secrets
-from ckanext.relay.errors import redact
+from ckanext.relay.errors import RelayError, RemoteStatus, redact
+from ckanext.relay.http import relay_errors
 from ckanext.relay.session import session
 
 from . import ckan_client
@@ -72,15 +73,16 @@ class CKANHarvester(HarvesterBase):
         :raises ContentFetchError: it did not answer, or with an error
         """
         try:
-            response = requests.get(url, headers=self._headers())
-            response.raise_for_status()
-        except requests.exceptions.HTTPError as error:
-            if error.response is not None and error.response.status_code == 404:
-                raise ContentNotFoundError(f"HTTP error: 404 {redact(url)}") from None
-            code = error.response.status_code if error.response is not None else redact(str(error))
-            raise ContentFetchError(f"HTTP error: {code} {redact(url)}") from None
-        except requests.exceptions.RequestException as error:
-            raise ContentFetchError(f"Request error: {redact(str(error))}") from None
+            with relay_errors(url):
+                response = requests.get(url, headers=self._headers())
+                response.raise_for_status()
+        except RemoteStatus as error:
+            kind = ContentNotFoundError if error.status == 404 else ContentFetchError
+            raise kind(f"HTTP error: {error.status} {error.url}") from None
+        except RelayError as error:
+            raise ContentFetchError(f"Request error: {error}" + (f" ({error.hint})" if error.hint else "")) from None
+        except Exception as error:  # noqa: BLE001  the contract (section 13): callers wait for one kind of error
+            raise ContentFetchError(f"HTTP general exception: {error}") from error
         return response.text
 
     def _headers(self) -> dict[str, str]:

@@ -97,7 +97,8 @@ class Postgres(Process):
     def is_ready(self) -> bool:
         try:
             psycopg2.connect(self._dsn(), connect_timeout=5).close()
-        except psycopg2.OperationalError:
+        except psycopg2.OperationalError as error:
+            self.trouble = str(error).strip()
             return False
         return True
 

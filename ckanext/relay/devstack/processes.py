@@ -58,6 +58,7 @@ class Process:
     stop_signal = signal.SIGTERM
     stop_timeout = 30.0
     start_timeout = 90.0
+    trouble = ""  # Why it was not ready when last asked, where there is more to say than that.
     external = ""  # The environment variable that named a service which already runs and is used instead of ours.
 
     def __init__(self, state: Path, name: str, title: str, note: str = "") -> None:
@@ -129,9 +130,8 @@ class Process:
         deadline = time.monotonic() + self.start_timeout
         while not self.is_ready():
             if self.external:
-                raise PartFailed(
-                    f"{self.title} does not answer at the address in {self.external}: start it or unset that"
-                )
+                advice = f"start it, or correct or unset {self.external}"
+                raise PartFailed(f"{self.title} does not answer: {advice}. {self.trouble}".strip())
             if self.pid is None:
                 code = self._child.poll() if self._child else None
                 raise self.failed("ended" if code is None else f"ended with code {code}")

@@ -41,5 +41,6 @@ class Valkey(Process):
     def is_ready(self) -> bool:
         try:
             return bool(redis.Redis.from_url(self._server).ping())
-        except (redis.ConnectionError, redis.TimeoutError):
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            self.trouble = str(error)
             return False

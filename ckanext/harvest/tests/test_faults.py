@@ -1,0 +1,155 @@
+"""What breaks while 1,000 datasets are harvested for the first time, and that nobody has to do anything about it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+from ckanext.harvest.tests.flow import QUICK, Dict, Feed, Site, wait_until
+from ckanext.relay.devstack.stack import Stack
+
+COUNT = 1000
+#: So many are imported when something breaks, so that most are still to come.
+BREAKS_AT = 250
+
+
+@pytest.fixture(scope="module")
+def site(stack: Stack) -> Site:
+    """This portal, which notices within seconds that a worker died."""
+    stack.this.settings.update(QUICK)
+    stack.up(portals=("this",), worker=2)
+    return Site(stack)
+
+
+@pytest.fixture(autouse=True)
+def all_up(site: Site) -> Iterator[None]:
+    """Whatever the test before has left: everything runs."""
+    site.stack.up(portals=("this",), worker=2)
+    yield
+    site.stack.up(portals=("this",), worker=2)
+
+
+@pytest.fixture
+def feed() -> Iterator[Feed]:
+    with Feed(COUNT) as running:
+        yield running
+
+
+def begin(site: Site, feed: Feed) -> tuple[str, str]:
+    """Begin a first harvest and return the ids of its source and its job when some hundred datasets are imported."""
+    source_id = site.add_source(feed.url, force_all=True)["id"]
+    job_id = site.start(source_id)
+    job = site.wait(job_id, lambda job: job.get("progress", {}).get("done", 0) >= BREAKS_AT)
+    assert job["status"] == "Running" and job["stats"]["added"] < COUNT - BREAKS_AT, "it was too fast to break it"
+    return source_id, job_id
+
+
+def recovers(site: Site, feed: Feed, source_id: str, job_id: str) -> None:
+    """Make sure that the job ends by itself with all datasets, each once, and that the next job finds nothing to do."""
+    first = site.finish(job_id, seconds=170)
+    assert site.report(job_id) == []
+    assert first["stats"] == counts(added=len(feed.ids))
+    nothing_left(site, source_id)
+    assert sorted(found["id"] for found in site.found(source_id)) == feed.ids
+    assert once_each(site, feed)
+    second = site.harvest(source_id)
+    assert second["stats"] == counts(not_modified=len(feed.ids))
+    nothing_left(site, source_id)
+
+
+def counts(**given: int) -> dict[str, int]:
+    zero = dict.fromkeys(("added", "updated", "not modified", "errored", "deleted"), 0)
+    return zero | {key.replace("_", " "): count for key, count in given.items()}
+
+
+def nothing_left(site: Site, source_id: str) -> None:
+    """Make sure that no object is at work or unindexed, and that nobody claims anything."""
+    states = site.rows("SELECT state, needs_index, claimed_by FROM harvest_object WHERE harvest_source_id = %s", source_id)
+    assert set(states) == {("COMPLETE", False, None)}, Counter(states)
+
+
+def once_each(site: Site, feed: Feed) -> bool:
+    """Tell whether each dataset is there once under its own name, with one current object and its resources."""
+    packages = site.rows(
+        """
+        SELECT p.id, p.name, p.state,
+            (SELECT count(*) FROM harvest_object o WHERE o.package_id = p.id AND o.current),
+            (SELECT count(*) FROM resource r WHERE r.package_id = p.id AND r.state = 'active')
+        FROM package p WHERE p.name LIKE 'generated-%%' AND left(p.name, 46) = ANY(%s) ORDER BY p.id
+        """,
+        [each["name"] for each in feed.datasets],
+    )
+    wanted = [(each["id"], each["name"], "active", 1, len(each["resources"])) for each in feed.datasets]
+    assert packages == wanted
+    return True
+
+
+def test_a_killed_worker(site: Site, feed: Feed) -> None:
+    """The work of a worker that was killed with all its processes is taken up by the next one."""
+    source_id, job_id = begin(site, feed)
+    site.stack.worker.kill()
+    assert site.job(job_id)["status"] == "Running"
+    site.stack.worker.start()
+    recovers(site, feed, source_id, job_id)
+
+
+def test_a_killed_worker_process(site: Site, feed: Feed) -> None:
+    """A worker replaces its process that was killed, and what that had begun is done."""
+    source_id, job_id = begin(site, feed)
+    busiest(site).kill()
+    recovers(site, feed, source_id, job_id)
+
+
+def test_a_flushed_broker(site: Site, feed: Feed) -> None:
+    """Messages are hints: when all of them are lost, with all that Celery keeps in Redis, the work goes on."""
+    source_id, job_id = begin(site, feed)
+    site.stack.valkey.flush()
+    recovers(site, feed, source_id, job_id)
+
+
+def test_a_restarted_broker(site: Site, feed: Feed) -> None:
+    """Workers, beat and the portal connect again to a broker that was restarted."""
+    source_id, job_id = begin(site, feed)
+    site.stack.valkey.kill()
+    site.stack.valkey.start()
+    recovers(site, feed, source_id, job_id)
+
+
+def test_a_restarted_database(site: Site, feed: Feed) -> None:
+    """Workers, beat and the portal connect again to a PostgreSQL that was restarted."""
+    source_id, job_id = begin(site, feed)
+    site.stack.postgres.restart()
+    recovers(site, feed, source_id, job_id)
+
+
+def test_a_killed_search_engine(site: Site, feed: Feed) -> None:
+    """What Solr was not told, or lost when it was killed, is indexed when it is back."""
+    source_id, job_id = begin(site, feed)
+    site.stack.solr.kill()
+    site.stack.solr.start()
+    recovers(site, feed, source_id, job_id)
+
+
+def test_a_worker_killed_while_it_gathers(site: Site) -> None:
+    """A job whose gathering was cut off is gathered anew, and what was gathered twice is imported once."""
+    with Feed(COUNT // 2, seconds=1) as feed:
+        source_id = site.add_source(feed.url, force_all=True)["id"]
+        job_id = site.start(source_id)
+        job = site.wait(job_id, lambda job: job.get("progress", {}).get("gathered", 0) >= 200)
+        assert not job["gather_finished"]
+        site.stack.worker.kill()
+        site.stack.worker.start()
+        recovers(site, feed, source_id, job_id)
+        assert site.rows("SELECT attempts FROM harvest_job WHERE id = %s", job_id) == [(2,)]
+
+
+def busiest(site: Site) -> psutil.Process:
+    """Return the process of the worker that has just used the most CPU time: it is at work."""
+    assert site.stack.worker.pid
+    children = psutil.Process(site.stack.worker.pid).children()
+    before = {child: child.cpu_times().user for child in children}
+    wait_until(lambda: any(child.cpu_times().user > before[child] + 0.2 for child in children), seconds=20)
+    return max(children, key=lambda child: child.cpu_times().user - before[child])
