@@ -100,17 +100,18 @@ def _gather_claimed(job: HarvestJob) -> Iterator[Next]:
                 if not record.is_running(job.id):
                     break  # aborted
                 yield Next("process", job.source_id)
-        elif harvester.gather_stage(job) is None and not job.get_gather_errors():
+        elif not isinstance(harvester.gather_stage(job), list) and not job.get_gather_errors():
             HarvestGatherError.create("The gather stage failed without saying why", job)
     except Exception as error:  # the boundary to third-party code
         model.Session.rollback()
-        if _is_passing(error):
+        job = record.attached(job)
+        if _is_passing(error) and job.attempts < TRIES:
             raise  # the job stays as it is, the next sweep gathers it again
         log.exception("Gathering job %s failed", job.id)
         if not streams:
             record.discard_objects(job)
         HarvestGatherError.create(_describe(error), job)
-    record.gather_ends(model.Session.merge(job))  # merged, since the harvester may have removed the session
+    record.gather_ends(record.attached(job))
 
 
 def _process_or_finish(job_id: str) -> Iterator[Next]:
@@ -176,15 +177,17 @@ def process_object(object_id: str, batch: Batch) -> None:
             if step is Step.IMPORT:
                 stage = "Import"
                 step = import_object(obj)
-    except Exception as error:  # the boundary to third-party code
+        _end_object(object_id, obj, step, batch)
+    except Exception as error:  # the boundary to third-party code, and to what it leaves in the session
         model.Session.rollback()
         batch.saved.pop(object_id, None)
-        obj = HarvestObject.get(object_id)  # the harvester may have removed the session, or the object
-        if obj is None or _try_later(obj, error):
+        if not _is_mine(object_id, batch):
+            return
+        obj = HarvestObject.get(object_id)  # the harvester may have removed the session
+        if _try_later(obj, error):
             return
         log.exception("Object %s failed", object_id)
-        step = _fail(obj, _describe(error), stage)
-    _end_object(obj, step, batch)
+        _end_object(object_id, obj, _fail(obj, _describe(error), stage), batch)
 
 
 def fetch_object(obj: HarvestObject) -> Step:
@@ -212,33 +215,35 @@ def _try_later(obj: HarvestObject, error: Exception) -> bool:
     return True
 
 
-def _end_object(obj: HarvestObject, step: Step, batch: Batch) -> None:
+def _end_object(object_id: str, obj: HarvestObject, step: Step, batch: Batch) -> None:
     """Commit the dataset and the final state of its object together, if the object is still ours."""
-    object_id = obj.id
     if obj in model.Session.deleted:
         model.Session.commit()  # its harvester has no more use for it
         return
-    obj = model.Session.merge(obj)  # the harvester may have removed the session
-    if not work.is_mine(object_id, batch.lease_id):
-        model.Session.rollback()  # aborted, or the lease ran out and another worker has it
-        batch.saved.pop(object_id, None)
+    if not _is_mine(object_id, batch):
         return
+    obj = record.attached(obj)
     package_id = batch.saved.pop(object_id, None)
     record.object_ends(obj, step)
     if package_id:
         obj.needs_index = True
     else:
         obj.claimed_by = None
-    try:
-        model.Session.commit()
-    except sa.exc.IntegrityError as error:
-        # the foreign key to the package is checked now, and the harvester named a package that does not exist
-        model.Session.rollback()
-        _end_object(obj, _fail(obj, _describe(error), "Import"), batch)
-        return
+    model.Session.commit()
     batch.wrote = batch.wrote or step is Step.COMPLETE
     if package_id:
         batch.to_index[object_id] = package_id
+
+
+def _is_mine(object_id: str, batch: Batch) -> bool:
+    """Tell whether an object is still ours, and throw away what was done for it if not: it was aborted or deleted, or
+    the lease ran out and another worker has it."""
+    if work.is_mine(object_id, batch.lease_id):
+        return True
+    model.Session.rollback()
+    batch.saved.pop(object_id, None)
+    record.end_with_job(object_id)
+    return False
 
 
 def _index(batch: Batch) -> None:
@@ -309,7 +314,7 @@ def sweep() -> Iterator[Next]:
     with lease.only_one("harvest sweep") as mine:
         if mine:
             lease.forget_expired(lease_table)
-            yield from _start_due()
+            _start_due()
             yield from tick()
 
 
@@ -322,10 +327,10 @@ def tick(source_id: str | None = None) -> Iterator[Next]:
     yield from (Next("process", each) for each in work.sources_to_process() if source_id in (None, each))
 
 
-def _start_due() -> Iterator[Next]:
+def _start_due() -> None:
     for source in jobs.due_sources(record.now()):
         try:
-            yield Next("gather", jobs.start_due(source).id)
+            jobs.start_due(source)
         except (jobs.JobOpen, jobs.SourceInactive):
             log.info("Source %s was started or switched off meanwhile", source.id)
 

@@ -116,7 +116,16 @@ def _flask_app() -> flask.Flask:
         from ckan.config.middleware import make_app
 
         _ckan["app"] = make_app(load_config(os.environ.get("CKAN_INI")))._wsgi_app
+        _let_celery_log()
     return _ckan["app"]
+
+
+def _let_celery_log() -> None:
+    """Undo that reading CKAN's logging configuration silences all loggers that were made before, Celery's among them:
+    a task that fails would leave no trace."""
+    for name, logger in logging.root.manager.loggerDict.items():
+        if isinstance(logger, logging.Logger) and name.partition(".")[0] in ("celery", "kombu"):
+            logger.disabled = False
 
 
 @app.add_defaults

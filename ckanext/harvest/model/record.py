@@ -18,13 +18,30 @@ from ckanext.harvest.domain import job_state, object_state, outcome
 from .stats import job_stats
 from .tables import HarvestGatherError, HarvestJob, HarvestObject
 
+_job = HarvestJob.__table__
 _object = HarvestObject.__table__
 _open_objects = _object.c.state.in_(sorted(object_state.lifecycle.open))
+_GIVEN_UP = {"state": object_state.ERROR, "report_status": object_state.ERRORED, "claimed_by": None}
 
 
 def now() -> datetime.datetime:
     """Return the time as the tables keep it: UTC without saying so."""
     return datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+
+
+def attached(row: Any) -> Any:
+    """Return the instance of a row that is in the session, for a harvester may have removed that.
+
+    What was set on a detached instance and not saved is carried over; the rest may be older than the database.
+    """
+    if row in model.Session:
+        return row
+    state = sa.inspect(row)
+    own = model.Session.get(type(row), state.identity[0])
+    for column in type(row).__table__.c:
+        if state.attrs[column.key].history.has_changes():
+            setattr(own, column.key, getattr(row, column.key))
+    return own
 
 
 # -- jobs
@@ -99,9 +116,8 @@ def is_running(job_id: str) -> bool:
 
 
 def _give_up_objects(job: HarvestJob) -> None:
-    given_up = {"state": object_state.ERROR, "report_status": object_state.ERRORED, "claimed_by": None}
     query = model.Session.query(HarvestObject).filter(HarvestObject.harvest_job_id == job.id, _open_objects)
-    query.update(given_up, synchronize_session="fetch")
+    query.update(_GIVEN_UP, synchronize_session="fetch")
 
 
 def abort_new(source_id: str) -> None:
@@ -151,6 +167,14 @@ def object_ends(obj: HarvestObject, step: outcome.Step) -> None:
     else:
         _move_object(obj, outcome.final_state(step))
     obj.report_status = outcome.report_status(step, obj.current, has_older)
+
+
+def end_with_job(object_id: str) -> None:
+    """Give up an object whose job was ended while it was at work, and whose harvester saved it as it was before that.
+    Commits."""
+    over = sa.exists().where(_job.c.id == _object.c.harvest_job_id, _job.c.status.in_(sorted(job_state.lifecycle.final)))
+    model.Session.execute(sa.update(_object).where(_object.c.id == object_id, _open_objects, over).values(_GIVEN_UP))
+    model.Session.commit()
 
 
 def _move_object(obj: HarvestObject, state: str) -> None:

@@ -8,7 +8,8 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -99,11 +100,21 @@ class Site:
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Return what the database of the portal answers to a query."""
+        with self._cursor() as cursor:
+            cursor.execute(statement, values)
+            return cursor.fetchall()
+
+    def execute(self, statement: str, *values: Any) -> None:
+        """Change the database of the portal."""
+        with self._cursor() as cursor:
+            cursor.execute(statement, values)
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
         connection = psycopg2.connect(self.stack.postgres.database("this"))
         try:
             with connection, connection.cursor() as cursor:
-                cursor.execute(statement, values)
-                return cursor.fetchall()
+                yield cursor
         finally:
             connection.close()
 
@@ -131,6 +142,10 @@ class Command(Process):
     def is_ready(self) -> bool:
         return self.logged(" ready.")
 
+    def ended_with(self) -> int | None:
+        """Return the exit code, None while it runs."""
+        return self._child.poll() if self._child else None
+
 
 def ckan_command(ini: Path, *arguments: str) -> list[str]:
     return [str(Path(sys.executable).with_name("ckan")), "-c", str(ini), *arguments]
@@ -142,7 +157,7 @@ class Feed:
     :param seconds: that it takes for a page
     """
 
-    def __init__(self, count: int, seconds: float = 0) -> None:
+    def __init__(self, count: int, seconds: float = 0, port: int = 0) -> None:
         self.seconds = seconds
         self.datasets = sorted((small_dataset(number) for number in range(count)), key=lambda each: each["id"])
         feed = self
@@ -154,8 +169,9 @@ class Feed:
             def log_message(self, *_: Any) -> None:
                 """Say nothing."""
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self.port = self.server.server_port
+        self.url = f"http://127.0.0.1:{self.port}"
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         time.sleep(self.seconds)
@@ -201,6 +217,12 @@ def small_dataset(number: int, resources: int | None = None) -> Dict:
         "extras": [{"key": "number", "value": str(number)}],
         "resources": [link | {"name": f"Part {n}", "format": "CSV"} for n, link in enumerate(links)],
     }
+
+
+def counts(**given: int) -> dict[str, int]:
+    """Return the statistics of a job that did this and nothing else."""
+    zero = dict.fromkeys(("added", "updated", "not modified", "errored", "deleted"), 0)
+    return zero | {key.replace("_", " "): count for key, count in given.items()}
 
 
 def wait_until(condition: Callable[[], Any], seconds: float, every: float = 0.2) -> None:

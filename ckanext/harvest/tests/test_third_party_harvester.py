@@ -371,7 +371,7 @@ def test_the_session_is_the_harvesters(
     """Whatever a stage does to the session, each record arrives and its object says so."""
     script.guids = ("one", "two")
     if stage == "fetch":
-        script.fetch = then(fetch, disturb, lambda obj: True)
+        script.fetch, script.imports = then(fetch, disturb, lambda obj: True), save_by_hand
     elif stage == "import, before":
         script.imports = then(disturb, save_by_hand)
     else:

@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 from dataclasses import asdict, dataclass
@@ -18,6 +19,7 @@ import click
 import psutil
 
 LOG_LINES_SHOWN = 25
+LOG_START = "--- starting"
 
 
 class PartFailed(click.ClickException):
@@ -58,6 +60,7 @@ class Process:
     stop_signal = signal.SIGTERM
     stop_timeout = 30.0
     start_timeout = 90.0
+    port: int | None = None
     trouble = ""  # Why it was not ready when last asked, where there is more to say than that.
     external = ""  # The environment variable that named a service which already runs and is used instead of ours.
 
@@ -104,13 +107,14 @@ class Process:
         if self.pid and record and record.fingerprint == self.fingerprint():
             return False
         self.stop()
+        self._refuse_taken_port()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.pidfile.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            log.write(f"{LOG_START} {self.name} at {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%SZ}\n".encode())
+            self._log_start = log.tell()
         self.prepare()
         with self.log.open("ab") as log:
-            log.write(f"--- {self.name} starts at {datetime.now(timezone.utc):%Y-%m-%d %H:%M:%SZ}\n".encode())
-            log.flush()
-            self._log_start = log.tell()
             self._child = subprocess.Popen(
                 self.command(),
                 stdout=log,
@@ -161,7 +165,8 @@ class Process:
         return PartFailed(f"{self.title} {what}. The end of {self.log}:\n{self.log_end()}")
 
     def log_end(self) -> str:
-        lines = self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        lines = text.rpartition(LOG_START)[2].splitlines()[1:]
         return "\n".join(f"    {line}" for line in lines[-LOG_LINES_SHOWN:])
 
     def logged(self, text: str) -> bool:
@@ -169,6 +174,15 @@ class Process:
         with self.log.open("rb") as log:
             log.seek(self._log_start)
             return text.encode() in log.read()
+
+    def _refuse_taken_port(self) -> None:
+        """What answers on our port before we start is not ours, and would be taken for it."""
+        with socket.socket() as probe:
+            if self.port and probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                advice = (
+                    f"end that, or remove the port from {self.state}/stack.json to get another (--port: this portal's)"
+                )
+                raise PartFailed(f"port {self.port} of {self.title} is taken by another program: {advice}")
 
     def _find(self) -> psutil.Process | None:
         record = Record.read(self.pidfile)

@@ -72,7 +72,8 @@ class Solr(Process):
         import jgo
 
         coordinates = (HERE / "solr-jars.txt").read_text().split()
-        jars = jgo.build("+".join(coordinates))
+        # In a folder of this stack: jgo builds anew at each call, and so would take the jars from under another's Solr.
+        jars = jgo.build("+".join(coordinates), cache_dir=self.state / "jgo")
         return f"{jars.jars_dir}/*:{jars.modules_dir}/*"
 
 

@@ -77,7 +77,7 @@ class Stack:
             for name in portals:
                 self.portals[name].configure(self._services(name))
             self._start(*(self.portals[name] for name in portals))
-            self.worker.concurrency = worker
+            self.worker.concurrency = worker or self.worker.concurrency
             self._start(*[self.worker] * bool(worker), *[self.beat] * beat)
 
     def down(self) -> list[str]:

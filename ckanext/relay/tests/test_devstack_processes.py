@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -91,6 +92,13 @@ def test_a_crash_says_which_part_and_shows_the_end_of_its_log(script: Script) ->
     message = str(failure.value.message)
     assert "the script ended with code 3" in message and str(script.log) in message
     assert "line 99" in message and "line 5\n" not in message
+
+
+def test_a_taken_port_is_refused(script: Script) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as foreign:
+        script.port = foreign.getsockname()[1]
+        with pytest.raises(PartFailed, match=f"port {script.port} of the script is taken"):
+            script.start()
 
 
 def test_one_that_never_answers_fails_in_time(script: Script) -> None:
