@@ -140,7 +140,7 @@ class Command(Process):
         return ckan_command(self.ini, *self.arguments)
 
     def is_ready(self) -> bool:
-        return self.logged(" ready.")
+        return self.logged("[queues]")
 
     def ended_with(self) -> int | None:
         """Return the exit code, None while it runs."""

@@ -25,7 +25,7 @@ import requests
 import requests.exceptions
 import urllib3.exceptions
 
-from ckanext.relay import errors, http
+from ckanext.relay import errors, http, transport
 from ckanext.relay.http import Limits, get_json, get_text, guarded_session, relay_errors
 from ckanext.relay.ssrf import AddressPolicy, Reason, networks
 
@@ -442,7 +442,7 @@ def test_streams_are_limited_too(chunk_size: int | None, server: Server, session
     with pytest.raises(http.BodyTooLarge):
         for piece in response.iter_content(chunk_size):
             taken += len(piece)
-    assert LIMITS.body_bytes - http._PIECE <= taken <= LIMITS.body_bytes
+    assert LIMITS.body_bytes - transport._PIECE <= taken <= LIMITS.body_bytes
 
 
 def test_raw_streams_are_limited_as_sent(server: Server, session: http.GuardedSession) -> None:
