@@ -32,6 +32,11 @@ def fingerprint(datasets: list[bytes]) -> str:
     return hashlib.sha256(b"\n".join(datasets)).hexdigest()
 
 
+def write(path: Path, datasets: list[bytes]) -> Path:
+    path.write_bytes(b"\n".join(datasets))
+    return path
+
+
 def generated(count: int) -> Iterator[dict[str, Any]]:
     choose = random.Random(SEED)
     for number in range(count):

@@ -97,6 +97,14 @@ class Postgres(postgres.Postgres):
         statements, transactions = self.query("postgres", _COUNTS, (database, postgres.ROLE))[0]
         return int(statements), int(transactions)
 
+    def calls(self, database: str, pattern: str) -> int:
+        """How often CKAN ran the statements like a pattern since the last ``forget_counts``."""
+        statement = (
+            "SELECT coalesce(sum(calls), 0) FROM pg_stat_statements AS counted"
+            " JOIN pg_database ON pg_database.oid = counted.dbid WHERE datname = %s AND query LIKE %s"
+        )
+        return int(self.query("postgres", statement, (database, pattern))[0][0])
+
     @contextmanager
     def _cursor(self, role: str, database: str = "postgres") -> Iterator[Any]:
         connection = self.connect(database, role)
@@ -131,6 +139,10 @@ class Solr(solr.Solr):
             by_itself["count"] if isinstance(by_itself, dict) else by_itself
         )
 
+    def empty(self, core: str) -> None:
+        answer = requests.post(f"{self.core(core)}/update?commit=true", json={"delete": {"query": "*:*"}}, timeout=60)
+        answer.raise_for_status()
+
     def back_up(self, core: str, label: str) -> None:
         shutil.rmtree(self.home / core / "data" / f"snapshot.{label}", ignore_errors=True)
         before = self._backup(core)
@@ -163,4 +175,6 @@ class Valkey(valkey.Valkey):
         if portal not in EXTRA_SITES:
             return super().url(portal)
         number = len(valkey.NUMBERS) + EXTRA_SITES.index(portal)
-        return f"redis://127.0.0.1:{self.port}/{number}"
+        # Without a longer timeout the consumers of ckanext-harvest die when no message comes for 5 seconds: they wait
+        # with no end, and redis-py 8, which CKAN 2.12 pins, ends that.
+        return f"redis://127.0.0.1:{self.port}/{number}?socket_timeout=86400"

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import ckanext.relay.devstack
 import psutil
 import redis
 import requests
 from ckanapi import RemoteCKAN
 
-from ckanext.relay.devstack.portal import SYSADMIN, Portal
+import ckanext.relay.devstack
+from ckanext.relay.devstack.portal import SYSADMIN, Beat, Portal
 from ckanext.relay.devstack.portal import Services as PortalServices
 from ckanext.relay.devstack.processes import Process, environment, run_to_end
 from ckanext.relay.devstack.stack import Stack, free_port
@@ -25,6 +27,7 @@ from .services import Postgres, Solr, Valkey
 HERE = Path(__file__).parent
 DEVSTACK = Path(ckanext.relay.devstack.__file__).parent
 PLUGINS = "activity harvest ckan_harvester"
+PLUGINS_OF_FLOOR = "activity"
 SETTINGS = {"ckan.views.default_views": "", "ckan.harvest.mq.type": "redis"}
 SOURCE = "benchmark-source"
 
@@ -79,12 +82,12 @@ class Consumer(Process):
 class Bench(Stack):
     """All servers and sites of the benchmark over one state folder.
 
-    :param ours: the Python of the environment with this checkout
-    :param reference: the Python of the environment with ckanext-harvest
+    :param reference: the Python of the environment with ckanext-harvest; ours is the one that runs this
     """
 
-    def __init__(self, state: Path, ours: Path, reference: Path, say: Any) -> None:
+    def __init__(self, state: Path, reference: Path, say: Callable[[str], None]) -> None:
         super().__init__(state, say=say)
+        ours = Path(sys.executable)
         self.postgres = Postgres(self.state, self.postgres.port, self._secrets["postgres"])
         self.valkey = Valkey(self.state, self.valkey.port)
         self.solr = Solr(self.state, self.solr.port)
@@ -95,17 +98,22 @@ class Bench(Stack):
         self.source = QuietPortal(ours, self.state, "source", self.source.port, "activity", {})
         self.this = QuietPortal(ours, self.state, "this", self.this.port, PLUGINS, loopback)
         self.reference = QuietPortal(reference, self.state, "reference", spare, PLUGINS, {})
-        self.floor = QuietPortal(ours, self.state, "floor", spare, "activity", {})
+        self.floor = QuietPortal(ours, self.state, "floor", spare, PLUGINS_OF_FLOOR, {})
         self.portals = {"source": self.source, "this": self.this, "reference": self.reference, "floor": self.floor}
+        self.beat = Beat(self.state, self.this)
 
     def start_servers(self) -> None:
         with self._only_one():
             self._start(self.postgres, self.valkey, self.solr)
             self.postgres.make_observer()
 
-    def start_site(self, name: str, serve: bool = True) -> None:
+    def start_site(self, name: str, serve: bool = True, anew: bool = True) -> None:
         """Make a site's database, with its tables and sysadmin, and serve it if asked to."""
         portal = self.portals[name]
+        if anew:
+            portal.stop()
+            self.postgres.drop_database(name)
+            self.solr.empty(name)
         portal.configure(self._services(name))
         if serve:
             self._start(portal)
@@ -116,8 +124,10 @@ class Bench(Stack):
     def start(self, *parts: Process) -> None:
         self._start(*parts)
 
-    def site(self, name: str) -> Site:
-        return Site(self, name)
+    def stop(self, *parts: Process) -> None:
+        for part in parts:
+            part.stop()
+        self.started = [part for part in self.started if part not in parts]
 
 
 @dataclass
@@ -154,9 +164,9 @@ class Site:
     def query(self, statement: str, *given: Any) -> list[tuple[Any, ...]]:
         return self.bench.postgres.query(self.name, statement, given)
 
-    def run(self, *command: str) -> None:
-        """Run a command in the site's environment, such as ``ckan search-index rebuild``."""
-        run_to_end(self.portal, list(command), self.portal.variables())
+    def run(self, *arguments: str) -> None:
+        """Run a command of ``ckan``, such as ``search-index rebuild``."""
+        run_to_end(self.portal, [str(self.portal.python.with_name("ckan")), *arguments], self.portal.variables())
 
 
 def create(site: Site, file: Path, processes: int, solr_commit: bool) -> list[dict[str, float]]:

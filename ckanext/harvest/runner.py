@@ -68,6 +68,11 @@ def longest(task: str) -> int:
     return config.gather_seconds() if task == "gather" else BATCH_SECONDS + config.object_seconds()
 
 
+def process_task(source_id: str) -> str:
+    """Return what the leases of those who process a source's objects say."""
+    return f"process {source_id}"
+
+
 # -- gather
 
 
@@ -130,7 +135,7 @@ def _process_or_finish(job_id: str) -> Iterator[Next]:
 
 def process_batch(source_id: str) -> list[Next]:
     """Claim a batch of a source's objects and take each through its fetch and import stage."""
-    task = f"process {source_id}"
+    task = process_task(source_id)
     if lease.alive(lease_table, task) >= config.workers_per_source():
         return []
     try:
@@ -251,7 +256,6 @@ def _index(batch: Batch) -> None:
     if not (batch.to_index or batch.wrote):
         return
     refused = search.index(batch.to_index.values())
-    search.commit()
     model.Session.rollback()  # nothing was written since the last object; end the transaction that read the datasets
     work.indexed(list(batch.to_index))
     for object_id, package_id in batch.to_index.items():
@@ -297,7 +301,6 @@ def reindex(source_id: str) -> list[Next]:
     """Bring the search document of a source, which holds its status, up to date."""
     try:
         refused = search.index([source_id])
-        search.commit()
     except search.SearchUnavailable as error:
         log.warning("The document of source %s waits: %s", source_id, error)
         return [Next("reindex", source_id, RETRY_SECONDS)]

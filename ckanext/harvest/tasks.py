@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ckanext.relay import tickets
 from ckanext.relay.celery_app import BULK, PRIORITY, add_queues, add_sweep, app, send, send_after_commit
 
-from . import runner
-from .model import HarvestJob
+from . import config, runner
+from .model import HarvestJob, lease_table
 
 KIND = "harvest"
 add_queues(KIND)
@@ -20,9 +21,10 @@ def gather(job_id: str) -> None:
 
 
 @app.task(name="harvest.process")
-def process(source_id: str) -> None:
-    """Process a batch of objects of a source."""
-    send_all(runner.process_batch(source_id))
+def process(source_id: str, ticket: str | None = None) -> None:
+    """Process a batch of objects of a source, unless this is a copy of a message that came already."""
+    if ticket is None or tickets.give_back(lease_table, ticket):
+        send_all(runner.process_batch(source_id))
 
 
 @app.task(name="harvest.finish")
@@ -40,7 +42,7 @@ def reindex(source_id: str) -> None:
 @app.task(name="harvest.sweep")
 def sweep() -> None:
     """Look for what is due and for what nobody works on."""
-    send_all(runner.sweep())
+    sweep_now()
 
 
 add_sweep("harvest.sweep", KIND)
@@ -49,12 +51,35 @@ _TASKS = {"gather": gather, "process": process, "finish": finish, "reindex": rei
 
 
 def send_all(steps: Iterable[runner.Next]) -> None:
-    """Send a message for each step, as soon as the runner comes to it."""
+    """Send a message for each step, as soon as the runner comes to it, unless enough of its kind are on their way."""
     for step in steps:
-        lane = BULK if step.task in ("gather", "process") else PRIORITY
-        # a task that hangs is killed after its lease has run out, and its process replaced
-        limit = runner.longest(step.task) + runner.GRACE_SECONDS
-        send(_TASKS[step.task], step.id, kind=KIND, lane=lane, countdown=step.countdown, time_limit=limit)
+        if step.task != "process":
+            _send(step)
+        elif ticket := _draw(step):
+            _send(step, ticket)
+
+
+def _send_again(steps: Iterable[runner.Next]) -> None:
+    """Send a message for each step that nobody is at; those that may be lost are sent again, the others are copies."""
+    for step in steps:
+        if step.task != "process":
+            _send(step)
+            continue
+        for ticket in tickets.drawn(lease_table, runner.process_task(step.id)):
+            _send(step, ticket)
+        while ticket := _draw(step):
+            _send(step, ticket)
+
+
+def _draw(step: runner.Next) -> str | None:
+    return tickets.draw(lease_table, runner.process_task(step.id), config.workers_per_source())
+
+
+def _send(step: runner.Next, *ticket: str) -> None:
+    lane = BULK if step.task in ("gather", "process") else PRIORITY
+    # a task that hangs is killed after its lease has run out, and its process replaced
+    limit = runner.longest(step.task) + runner.GRACE_SECONDS
+    send(_TASKS[step.task], step.id, *ticket, kind=KIND, lane=lane, countdown=step.countdown, time_limit=limit)
 
 
 def gather_after_commit(job: HarvestJob) -> None:
@@ -64,4 +89,4 @@ def gather_after_commit(job: HarvestJob) -> None:
 
 def sweep_now(source_id: str | None = None) -> None:
     """Sweep in this process, of one source only if one is named; the work itself is left to the workers."""
-    send_all(runner.tick(source_id) if source_id else runner.sweep())
+    _send_again(runner.tick(source_id) if source_id else runner.sweep())

@@ -27,7 +27,8 @@ from . import config
 
 log = logging.getLogger(__name__)
 
-_now = sa.func.timezone("utc", sa.func.clock_timestamp(), type_=sa.DateTime)
+#: The time of the database, in UTC.
+now = sa.func.timezone("utc", sa.func.clock_timestamp(), type_=sa.DateTime)
 
 
 def table(name: str, metadata: sa.MetaData) -> sa.Table:
@@ -47,7 +48,7 @@ def table(name: str, metadata: sa.MetaData) -> sa.Table:
 
 def is_free(lease_table: sa.Table, claimed_by: sa.Column[Any]) -> sa.sql.ColumnElement[bool]:
     """Return the condition that a row is claimed by nobody who is alive."""
-    alive = sa.exists().where(lease_table.c.id == claimed_by, lease_table.c.expires > _now)
+    alive = sa.exists().where(lease_table.c.id == claimed_by, lease_table.c.expires > now)
     return sa.or_(claimed_by.is_(None), sa.not_(alive))
 
 
@@ -74,7 +75,7 @@ def held(lease_table: sa.Table, task: str, longest: float) -> Iterator[str]:
     seconds = config.lease_seconds()
     lease_id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
     until = datetime.timedelta(seconds=seconds)
-    execute(sa.insert(lease_table).values(id=lease_id, task=task, started=_now, expires=_now + until))
+    execute(sa.insert(lease_table).values(id=lease_id, task=task, started=now, expires=now + until))
     done = threading.Event()
 
     def renew() -> None:
@@ -83,7 +84,7 @@ def held(lease_table: sa.Table, task: str, longest: float) -> Iterator[str]:
             if done.wait(seconds / 3):
                 return
             try:
-                execute(sa.update(lease_table).where(lease_table.c.id == lease_id).values(expires=_now + until))
+                execute(sa.update(lease_table).where(lease_table.c.id == lease_id).values(expires=now + until))
             except sa.exc.SQLAlchemyError as error:
                 # the next round may succeed; if none does, the lease runs out, as it should
                 log.warning("Could not renew lease %s: %s", lease_id, error)
@@ -103,20 +104,20 @@ def postpone(lease_table: sa.Table, task: str, seconds: float) -> str:
     """Make a lease that nobody renews and return its id: rows that carry it are free again after so many seconds."""
     lease_id = f"later:{uuid.uuid4().hex}"
     until = datetime.timedelta(seconds=seconds)
-    execute(sa.insert(lease_table).values(id=lease_id, task=task, started=_now, expires=_now + until))
+    execute(sa.insert(lease_table).values(id=lease_id, task=task, started=now, expires=now + until))
     return lease_id
 
 
 def alive(lease_table: sa.Table, task: str) -> int:
     """Return how many hold a lease for this task now."""
-    query = sa.select(sa.func.count()).where(lease_table.c.task == task, lease_table.c.expires > _now)
+    query = sa.select(sa.func.count()).where(lease_table.c.task == task, lease_table.c.expires > now)
     with _engine().connect() as connection:
         return int(connection.scalar(query) or 0)
 
 
 def forget_expired(lease_table: sa.Table) -> None:
     """Delete leases whose holders died. Their rows are free already; this keeps the table small."""
-    execute(sa.delete(lease_table).where(lease_table.c.expires < _now))
+    execute(sa.delete(lease_table).where(lease_table.c.expires < now))
 
 
 @contextlib.contextmanager

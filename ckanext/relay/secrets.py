@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,8 @@ ENV_PREFIX = "CKANEXT_RELAY_SECRET_"
 MAX_FILE_BYTES = 64 * 1024
 
 _REFERENCE = re.compile(r"(?:env|file):[\w.-]+")
+# as ``redact`` writes it; the look-behind keeps the time linear
+_MASKED_VALUE = re.compile(rf"(?<![\w.%\[\]-])([\w.%\[\]-]+)={re.escape(MASK)}(?![^\s&;,\"'<>()#])")
 
 Value = TypeVar("Value")
 
@@ -126,36 +129,113 @@ def _read(path: Path, name: str) -> str:
 
 
 def mask_json(text: str | None) -> str | None:
-    """Return a configuration that is kept as JSON text with its secrets masked; any other text only redacted."""
+    """Return a configuration that is kept as JSON text with its secrets masked, as it is if there are none.
+
+    Any other text is redacted, or masked as a whole if it names a secret: nobody knows where that begins and ends.
+    """
     if not text:
         return text
     try:
-        config = json.loads(text)
-    except ValueError:
-        return redact(text)
-    masked = mask(config)
+        # without the hook, a secret whose key comes again without one would go unnoticed
+        config = json.loads(text, object_pairs_hook=_distinct)
+        masked = mask(config)
+    except (ValueError, RecursionError):
+        return _masked_text(text)
+    if isinstance(config, str):  # may be JSON that was encoded twice
+        return _masked_text(text)
     return text if masked == config else json.dumps(masked)
 
 
 def unmask_json(text: str, stored: str | None) -> str:
-    """Return a configuration in which each secret that comes back masked, as it was shown, has its stored value.
+    """Return a configuration in which each secret that comes back masked has its stored value.
+
+    A mask for which nothing is stored stands for nothing, and is left out. In lists, what comes back as it was shown is
+    found wherever it is now; if several secrets may be meant, none is taken, lest one goes to the wrong server.
 
     :param text: what a form or an API call gives, JSON or not
     :param stored: what is kept
     """
-    if MASK not in text or not stored:
+    if MASK not in text:
         return text
+    if stored and text == mask_json(stored):
+        return stored
     try:
-        config, before = json.loads(text), json.loads(stored)
-    except ValueError:
-        return text
-    masked = mask(before)
+        config = json.loads(text)
+        restored = _restored(config, _parsed(stored))
+    except (ValueError, RecursionError):
+        return _without_masks(text)
+    return text if restored == config else json.dumps(restored)
 
-    def restore(new: Any, shown: Any, kept: Any) -> Any:
-        if isinstance(new, dict) and isinstance(shown, dict):
-            return {key: restore(value, shown.get(key), kept.get(key)) for key, value in new.items()}
-        if isinstance(new, list) and isinstance(shown, list) and len(new) == len(shown):
-            return [restore(*each) for each in zip(new, shown, kept, strict=True)]
-        return kept if new == shown else new
 
-    return json.dumps(restore(config, masked, before))
+def _masked_text(text: str) -> str:
+    names = (text, *re.findall(r"\w+", text))
+    return MASK if any(map(is_secret_key, names)) else redact(text)
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    config = dict(pairs)
+    if len(config) < len(pairs):
+        raise ValueError("A key is given twice")
+    return config
+
+
+def _parsed(stored: str | None) -> Any:
+    try:
+        return json.loads(stored or "null")
+    except (ValueError, RecursionError):
+        return None  # then no mask of it was shown that could come back as a part of JSON
+
+
+def _restored(new: Any, kept: Any) -> Any:
+    """Return the new value with the secrets of the kept one, which is None if there is none."""
+    if isinstance(new, dict):
+        before = kept if isinstance(kept, dict) else {}
+        masked = {name for name, value in new.items() if value == MASK and is_secret_key(name)}
+        return {
+            name: before[name] if name in masked else _restored(value, before.get(name))
+            for name, value in new.items()
+            if name not in masked or name in before
+        }
+    if isinstance(new, list):
+        return _restored_list(new, kept if isinstance(kept, list) else [])
+    if isinstance(new, str) and MASK in new:
+        return kept if isinstance(kept, str) and new == redact(kept) else _without_masks(new)
+    return new
+
+
+def _restored_list(new: list[Any], kept: list[Any]) -> list[Any]:
+    given = [_fingerprint(item) for item in new]
+    shown = [_fingerprint(mask(item)) for item in kept]
+    twins: dict[str, list[Any]] = {}
+    for item, fingerprint in zip(kept, shown, strict=True):
+        twins.setdefault(fingerprint, []).append(item)
+    counts = Counter(given)
+    seen: Counter[str] = Counter()
+    restored = []
+    for index, (item, fingerprint) in enumerate(zip(new, given, strict=True)):
+        meant = twins.get(fingerprint, [])
+        if len(meant) == counts[fingerprint]:
+            before = meant[seen[fingerprint]]  # all of them are still there, so in their order
+        elif meant:
+            before = meant[0] if all(other == meant[0] for other in meant) else None
+        else:
+            # changed where it stands, unless what stood there is elsewhere now
+            in_place = len(new) == len(kept) and shown[index] not in counts
+            before = kept[index] if in_place else None
+        seen[fingerprint] += 1
+        restored.append(_restored(item, before))
+    return restored
+
+
+def _fingerprint(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _without_masks(text: str) -> str:
+    """Return the text without what ``redact`` puts into it; asterisks elsewhere are the author's own."""
+
+    def emptied(pair: re.Match[str]) -> str:
+        probe = f"{pair[1]}=x"
+        return pair[0] if redact(probe) == probe else f"{pair[1]}="
+
+    return _MASKED_VALUE.sub(emptied, text.replace(f"://{MASK}@", "://"))

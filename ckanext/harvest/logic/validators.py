@@ -92,13 +92,13 @@ def harvest_source_frequency_exists(value: str) -> str:
 def harvest_source_config_validator(key: Any, data: Any, errors: Any, context: Any) -> None:
     """Let the harvester of the source check its configuration.
 
-    A secret that comes back masked, as it was shown, keeps its stored value.
+    A secret that comes back masked, as it was shown, keeps its stored value; where none is stored, it is left out.
     """
     config = data.get(key)
     source_id = data.get(("id",)) or getattr(context.get("package"), "id", None)
     stored = HarvestSource.get(source_id) if source_id and not isinstance(source_id, Missing) else None
-    if config and not isinstance(config, Missing) and stored:
-        config = data[key] = secrets.unmask_json(config, stored.config)
+    if isinstance(config, str):
+        config = data[key] = secrets.unmask_json(config, stored.config if stored else None)
     harvester = registry.find(data.get(("source_type",)))
     if not hasattr(harvester, "validate_config"):
         return

@@ -32,6 +32,21 @@ QUICK = {"ckanext.relay.sweep_seconds": "2", "ckanext.relay.lease_seconds": "6"}
 AWAY = (CKANAPIError, requests.RequestException)
 
 
+def emptied(stack: Stack, *portals: str) -> Site:
+    """Start portals, worker and beat without anything that other tests, or an earlier run, have left in them."""
+    stack.beat.stop()
+    stack.worker.stop()
+    for name in portals:
+        stack.portals[name].stop()
+        stack.postgres.drop_database(name)
+        everything = {"delete": {"query": "*:*"}}
+        requests.post(f"{stack.solr.core(name)}/update?commit=true", json=everything, timeout=60).raise_for_status()
+        stack.valkey.flush(name)
+    stack.this.settings.update(QUICK)
+    stack.up(portals=portals)
+    return Site(stack)
+
+
 class Site:
     """This portal, as whoever runs it sees it."""
 
@@ -155,10 +170,11 @@ class Feed:
     """A remote portal of generated datasets: what its package_search answers, and nothing else.
 
     :param seconds: that it takes for a page
+    :param rows: that it answers with at most
     """
 
-    def __init__(self, count: int, seconds: float = 0, port: int = 0) -> None:
-        self.seconds = seconds
+    def __init__(self, count: int, seconds: float = 0, port: int = 0, rows: int = 1000) -> None:
+        self.seconds, self.rows = seconds, rows
         self.datasets = sorted((small_dataset(number) for number in range(count)), key=lambda each: each["id"])
         feed = self
 
@@ -178,7 +194,7 @@ class Feed:
         address = urlsplit(request.path)
         query = dict(parse_qsl(address.query))
         start = int(query["start"])
-        page = self.datasets[start : start + int(query["rows"])]
+        page = self.datasets[start : start + min(int(query["rows"]), self.rows)]
         found = address.path == "/api/3/action/package_search"
         body = json.dumps({"success": True, "result": {"count": len(self.datasets), "results": page}}).encode()
         request.send_response(200 if found else 404)

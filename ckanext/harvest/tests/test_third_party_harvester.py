@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -384,6 +385,15 @@ def test_the_session_is_the_harvesters(
         assert obj.content == f"Content of {guid} in job {job.id}"
 
 
+def test_the_object_may_be_of_no_more_use(script: Script, source_id: str) -> None:
+    """A stage that rolled back and then removed the session left an instance that cannot even say its id."""
+    script.imports = then(
+        save_by_hand, lambda obj: model.Session.rollback(), lambda obj: model.Session.remove(), lambda obj: True
+    )
+    [obj] = objects(harvest(source_id))
+    assert (obj.report_status, obj.package_id) == ("added", package_id("one"))
+
+
 def test_the_object_may_be_read_anew(script: Script, source_id: str) -> None:
     """What a harvester wrote through another instance of its object is not overwritten by the first one."""
 
@@ -411,21 +421,40 @@ def test_what_was_not_saved_is_saved_with_the_state(script: Script, source_id: s
     assert (obj.state, obj.content) == ("COMPLETE", "set at last")
 
 
-def test_a_broken_transaction_is_no_ones_else_trouble(script: Script, source_id: str) -> None:
-    """A stage that swallows the error of a statement leaves a broken transaction; the next object is fine."""
-    script.guids = ("one", "two")
+def fail_in_sql(obj: HarvestObject) -> None:
+    model.Session.execute(sa.text("SELECT no_such_column"))
+
+
+def fail_in_flush(obj: HarvestObject) -> None:
+    obj.package_id = "no-such-package"
+    obj.save()
+
+
+def leave_what_cannot_be_saved(obj: HarvestObject) -> None:
+    obj.content = "no text of PostgreSQL holds a \x00"
+
+
+@pytest.mark.parametrize("answer", [True, False])
+@pytest.mark.parametrize("breaks", [fail_in_sql, fail_in_flush, leave_what_cannot_be_saved])
+def test_a_broken_transaction_is_its_own_objects_trouble(
+    script: Script, source_id: str, breaks: Callable[[HarvestObject], None], answer: bool
+) -> None:
+    """A stage that swallows an error of the database fails its object, with a text; the others arrive."""
+    script.guids = ("one", "two", "three")
 
     def swallow(obj: HarvestObject) -> bool:
-        if obj.guid == "one":
-            with pytest.raises(sa.exc.ProgrammingError):
-                model.Session.execute(sa.text("SELECT no_such_column"))
-            return False
-        return save_by_hand(obj)
+        if obj.guid != "two":
+            return save_by_hand(obj)
+        with contextlib.suppress(sa.exc.SQLAlchemyError):
+            breaks(obj)
+        return answer
 
     script.imports = swallow
     job = harvest(source_id)
-    assert counts(job) == {"added": 1, "errored": 1}
-    assert by_guid(job)["one"].state == "ERROR"
+    assert counts(job) == {"added": 2, "errored": 1}
+    failed = by_guid(job)["two"]
+    assert (failed.state, failed.package_id, failed.retry_times) == ("ERROR", None, 1)
+    assert len(errors(failed)) == 1
 
 
 def test_current_is_on_the_newest_object_alone(script: Script, source_id: str) -> None:

@@ -1,12 +1,26 @@
+"""Secrets are resolved where they may be, shown to nobody, and survive a round trip through a form."""
+
 from __future__ import annotations
 
+import json
 import os
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ckanext.relay.errors import MASK, ConfigurationError
-from ckanext.relay.secrets import MAX_FILE_BYTES, is_secret_key, mask, redact, resolve, resolve_all
+from ckanext.relay.secrets import (
+    MAX_FILE_BYTES,
+    is_secret_key,
+    mask,
+    mask_json,
+    redact,
+    resolve,
+    resolve_all,
+    unmask_json,
+)
 
 SECRET_NAMES = """
 api_key apikey APIKey api-key X-CKAN-API-Key apiToken api_token token access_token refreshToken Authorization
@@ -162,3 +176,166 @@ def test_mask() -> None:
 def test_redact_is_offered_here_too() -> None:
     """Whoever handles secrets finds everything in one module."""
     assert redact("token=x") == f"token={MASK}"
+
+
+# --- configurations as JSON text
+
+CONFIG = {
+    "api_key": "hunter2",
+    "token": "env:PORTAL",
+    "password": None,
+    "credentials": {"user": "me", "password": "hunter2"},
+    "url": "https://me:hunter2@example.org/?token=hunter2&x=1",
+    "profiles": [{"name": "one", "clientSecret": "hunter2-1"}, {"name": "two", "clientSecret": "hunter2-2"}],
+    "mirrors": [["http://me:hunter2@h/", 5], []],
+    "rating": MASK,
+    "title": "Stra\u00dfe",
+}
+ONE, TWO = CONFIG["profiles"]
+TEXTS = [
+    json.dumps(CONFIG),
+    json.dumps(CONFIG, indent=2, ensure_ascii=False),
+    json.dumps([CONFIG, CONFIG]),
+    json.dumps(json.dumps(CONFIG)),
+    '{"api_key": "hunter2",}',
+    '{"api_key": "hunter2", "api_key": ""}',
+    '{"a": 1, "inner": {"api_key": "hunter2", "api_key": null}}',
+    "api_key: hunter2",
+    "auth: hunter2",
+    "my API key is hunter2",
+    "http://me:hunter2@example.org/",
+    "x=1&key=hunter2",
+    '{"api_key": "hunter2"' + "[" * 100_000,
+    '{"api_key": "hunter2", "a": ' + "[" * 700 + "]" * 700 + "}",
+]
+
+
+def unmasked(new: Any, stored: Any) -> Any:
+    """Return what is kept of a configuration that comes back."""
+    return json.loads(unmask_json(json.dumps(new), json.dumps(stored)))
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=range(len(TEXTS)))
+def test_a_round_trip_changes_nothing(text: str) -> None:
+    """What is shown has no secret, JSON or not; what comes back as it was shown is what is stored, to the letter."""
+    shown = mask_json(text)
+    assert shown is not None
+    assert "hunter2" not in shown
+    assert unmask_json(shown, text) == text
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "{}", "null", "5", '{ "a" :  "\u00e9" }', "no JSON", '{"api_key": "env:PORTAL"}', '{"a": NaN}']
+)
+def test_without_secrets_nothing_is_masked(text: str | None) -> None:
+    """Not even the white space changes."""
+    assert mask_json(text) == text
+    assert unmask_json(text or "", text) == (text or "")
+
+
+def test_secrets_come_back_when_their_surroundings_change() -> None:
+    """At any depth; what is new or changed is taken, what is left out is gone."""
+    shown = json.loads(mask_json(json.dumps(CONFIG)) or "")
+    del shown["mirrors"]
+    shown["profiles"][0]["name"] = "renamed"
+    new = {**shown, "title": "New", "limit": 5}
+    kept = {name: value for name, value in CONFIG.items() if name != "mirrors"}
+    profiles = [{"name": "renamed", "clientSecret": "hunter2-1"}, TWO]
+    assert unmasked(new, CONFIG) == {**kept, "profiles": profiles, "title": "New", "limit": 5}
+
+
+def test_a_secret_newly_set_is_taken() -> None:
+    """A value, a reference or nothing in place of a mask; the other masks still get their values."""
+    stored = {"api_key": "old", "token": "old", "password": "old", "secret": "kept"}
+    new = {"api_key": "new", "token": "env:PORTAL", "password": "", "secret": MASK}
+    assert unmasked(new, stored) == {**new, "secret": "kept"}
+
+
+@pytest.mark.parametrize("stored", [None, "", "null", "no JSON", "[]", "{}", '{"a": {}}', '{"a": ["x"], "b": "y"}'])
+def test_a_mask_without_a_stored_value_is_dropped(stored: str | None) -> None:
+    """It becomes neither a secret of asterisks nor null."""
+    new = {"api_key": MASK, "a": {"token": MASK, "x": 1}, "b": [{"token": MASK, "y": 2}]}
+    assert json.loads(unmask_json(json.dumps(new), stored)) == {"a": {"x": 1}, "b": [{"y": 2}]}
+
+
+def test_a_mask_is_what_is_stored_now() -> None:
+    """Even if that was made a reference, or emptied, since it was shown."""
+    stored = {"api_key": "env:PORTAL", "token": None, "password": ""}
+    assert unmasked({"api_key": MASK, "token": MASK, "password": MASK}, stored) == stored
+
+
+def test_masks_within_a_secret_find_their_values() -> None:
+    """A secret with parts is shown as one mask; whoever writes the parts out may still mask each."""
+    new = {"credentials": {"user": "you", "password": MASK, "token": MASK}}
+    assert unmasked(new, CONFIG) == {"credentials": {"user": "you", "password": "hunter2"}}
+
+
+@pytest.mark.parametrize(
+    ("new", "kept"),
+    [
+        (f"https://{MASK}@example.org/?token={MASK}&x=1", CONFIG["url"]),
+        (f"https://{MASK}@elsewhere.org/?token={MASK}&x=1", "https://elsewhere.org/?token=&x=1"),
+        (f"https://example.org/?rating={MASK}&api%5Fkey={MASK}#x", f"https://example.org/?rating={MASK}&api%5Fkey=#x"),
+        (f"token={MASK}x", f"token={MASK}x"),
+        (MASK, MASK),
+        (f"{MASK} excellent", f"{MASK} excellent"),
+    ],
+)
+def test_masks_in_addresses(new: str, kept: str) -> None:
+    """An address gets its secrets back if it is still the same; asterisks that hide nothing stay."""
+    assert unmasked({"url": new}, CONFIG) == {"url": kept}
+
+
+SHOWN_ONE, SHOWN_TWO = mask([ONE, TWO])
+NEW = {"name": "new", "clientSecret": MASK}
+
+
+@pytest.mark.parametrize(
+    ("new", "kept"),
+    [
+        ([SHOWN_ONE, SHOWN_TWO], [ONE, TWO]),
+        ([SHOWN_TWO, SHOWN_ONE], [TWO, ONE]),
+        ([SHOWN_TWO], [TWO]),
+        ([], []),
+        ([{"name": "first"}, SHOWN_ONE, SHOWN_TWO], [{"name": "first"}, ONE, TWO]),
+        ([SHOWN_ONE, SHOWN_ONE, SHOWN_TWO], [ONE, ONE, TWO]),
+        ([SHOWN_ONE, SHOWN_TWO, NEW], [ONE, TWO, {"name": "new"}]),
+        ([SHOWN_ONE, NEW], [ONE, {**TWO, "name": "new"}]),
+        ([NEW, SHOWN_ONE], [{"name": "new"}, ONE]),
+        ([NEW], [{"name": "new"}]),
+    ],
+    ids=["same", "swapped", "removed", "emptied", "put in", "copied", "added", "edited", "moved and edited", "unclear"],
+)
+def test_items_of_a_list_find_their_own_secrets(new: list[Any], kept: list[Any]) -> None:
+    """Wherever they are now, however many there are; no item gets the secret of another one."""
+    assert unmasked({"profiles": new}, {"profiles": [ONE, TWO]}) == {"profiles": kept}
+
+
+def test_items_that_look_the_same() -> None:
+    """They keep their order while all are there; if one is gone, nobody knows which."""
+    stored = [{"token": "a"}, {"token": "b"}]
+    assert unmasked([{"token": MASK}, 5, {"token": MASK}], stored) == [{"token": "a"}, 5, {"token": "b"}]
+    assert unmasked([{"token": MASK}], stored) == [{}]
+    assert unmasked([{"token": MASK}], [{"token": "a"}, {"token": "a"}]) == [{"token": "a"}]
+
+
+@pytest.mark.parametrize("text", [f'{{"api_key": "{MASK}",}}', f"http://{MASK}@h/ and {MASK}", "[" * 100_000 + MASK])
+def test_text_that_is_no_json_comes_back(text: str) -> None:
+    """It is for the validator to refuse it; masks of addresses are taken out here too."""
+    assert unmask_json(text, json.dumps(CONFIG)) == text.replace(f"{MASK}@", "")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        [{"token": MASK, "n": n} for n in range(10_000)],
+        ["a" * 300_000 + f"={MASK}", f"{MASK}=" * 30_000, f"token={MASK}" * 30_000, "://" * 100_000 + MASK],
+    ],
+    ids=["many items", "long texts"],
+)
+def test_hostile_configurations_take_linear_time(config: Any) -> None:
+    """Far more than a second would be needed otherwise."""
+    text = json.dumps(config)
+    began = time.process_time()
+    unmask_json(text, mask_json(json.dumps([*config, 1])))
+    assert time.process_time() - began < 3

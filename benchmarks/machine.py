@@ -1,0 +1,40 @@
+"""What a benchmark ran on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+
+import psutil
+
+from .sites import Bench
+
+
+def describe(bench: Bench) -> dict[str, str]:
+    reference = _versions(bench.reference.python, "ckan", "ckanext-harvest", "SQLAlchemy")
+    return {
+        "CPU": f"{_model()}, {os.cpu_count()} cores",
+        "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
+        "kernel": f"{platform.system()} {platform.release()}",
+        "load before": f"{os.getloadavg()[0]:.2f}",
+        "Python": platform.python_version(),
+        "PostgreSQL": bench.postgres.version(),
+        "Solr": bench.solr.version(),
+        "ours": f"CKAN {version('ckan')}, ckanext-relay {version('ckanext-relay')}, Celery {version('celery')}",
+        "reference": f"CKAN {reference[0]}, ckanext-harvest {reference[1]}, SQLAlchemy {reference[2]}",
+    }
+
+
+def _model() -> str:
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _versions(python: Path, *packages: str) -> list[str]:
+    code = "import sys; from importlib.metadata import version; print(*map(version, sys.argv[1:]))"
+    return subprocess.run([python, "-c", code, *packages], check=True, capture_output=True, text=True).stdout.split()

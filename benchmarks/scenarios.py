@@ -1,0 +1,241 @@
+"""What is harvested, by whom, from which state on; and one measured harvest."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import psutil
+
+from ckanext.relay.devstack.processes import PartFailed, Process
+
+from .sites import SOURCE, Bench, Consumer, Site
+
+#: One dataset of so many is changed, or gone, at the source: 5 %.
+EVERY = 20
+#: Seconds after which a harvest that does not end is given up.
+LONGEST = 1800
+#: Seconds between two looks whether the harvest is done.
+LOOK = 0.02
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    title: str
+    begins: str  # label of the harvesting portal's saved state
+    force: bool = False
+    outcome: str = ""  # what every dataset concerned must be counted as
+    part: int = 1  # one dataset of so many is concerned
+
+
+FIRST = Scenario("first", "first harvest", "empty", outcome="added")
+INCREMENTAL = Scenario("incremental", "nothing changed, incremental", "harvested")
+FORCED = Scenario("forced", "nothing changed, force_all", "harvested", force=True, outcome="not modified")
+CHANGED = Scenario("changed", "5 % changed at the source", "harvested", outcome="updated", part=EVERY)
+GONE = Scenario("gone", "5 % gone at the source", "harvested")
+SCENARIOS = (FIRST, INCREMENTAL, FORCED, CHANGED, GONE)
+
+
+@dataclass(frozen=True)
+class Run:
+    """The figures of one harvest."""
+
+    seconds: float  # until the last object was done, its dataset found by searches
+    finished: float  # until the job said so
+    cpu: float
+    peak_mb: float
+    statements: int
+    transactions: int
+    commits: int
+    batches: int
+    stats: dict[str, int]
+    kept: int  # datasets of the portal afterwards
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Side:
+    """One implementation with its worker processes."""
+
+    #: which objects still have something to come; the job, too, must have been gathered
+    left = "state NOT IN ('COMPLETE', 'ERROR')"
+
+    def __init__(self, bench: Bench, key: str, title: str, site: str) -> None:
+        self.bench, self.key, self.title = bench, key, title
+        self.site = Site(bench, site)
+
+    def processes(self) -> list[Process]:
+        raise NotImplementedError
+
+    def workers(self) -> list[Process]:
+        """Those of the processes whose CPU time and memory count."""
+        return self.processes()
+
+    def batches(self) -> int:
+        return 0
+
+    def nudge(self) -> None:
+        """What an implementation needs to see that a job is over."""
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        self.bench.valkey.flush(self.site.name)
+        processes = self.processes()
+        try:
+            self.bench.start(*processes)
+            yield
+        finally:
+            self.bench.stop(*processes)
+
+    def prepare(self, url: str) -> None:
+        """A new portal with nothing but an organisation and the source, saved as ``empty``."""
+        self.bench.start_site(self.site.name)
+        self.site.call("organization_create", name="benchmark", title="Benchmark")
+        self.site.call(
+            "harvest_source_create",
+            name=SOURCE,
+            title="Source portal",
+            url=url,
+            source_type="ckan",
+            frequency="MANUAL",
+            config="{}",
+            owner_org="benchmark",
+        )
+        self.site.save("empty")
+
+
+class Reference(Side):
+    def processes(self) -> list[Process]:
+        portal = self.site.portal
+        return [Consumer(self.bench.state, portal, "gather"), Consumer(self.bench.state, portal, "fetch")]
+
+    def nudge(self) -> None:
+        self.site.call("harvest_jobs_run")
+
+
+class Ours(Side):
+    left = "(state NOT IN ('COMPLETE', 'ERROR') OR needs_index)"
+
+    def __init__(self, bench: Bench, processes: int) -> None:
+        title = f"ckanext-relay, {processes} process{'es' * (processes > 1)}"
+        super().__init__(bench, f"ours-{processes}", title, "this")
+        self.worker = bench.new_worker(f"worker-{processes}", processes)
+
+    def processes(self) -> list[Process]:
+        return [self.worker, self.bench.beat]
+
+    def workers(self) -> list[Process]:
+        return [self.worker]
+
+    def batches(self) -> int:
+        """How often a batch was marked as indexed."""
+        pattern = "UPDATE harvest_object SET%needs_index%WHERE harvest_object.id IN%"
+        return self.bench.postgres.calls(self.site.name, pattern)
+
+
+def measure(side: Side, scenario: Scenario) -> Run:
+    """Put the state back from which the scenario begins, run one job, and say what it took."""
+    site, bench = side.site, side.bench
+    site.put_back(scenario.begins)
+    source_id = site.call("harvest_source_show", id=SOURCE)["id"]
+    if scenario.force:
+        site.call("harvest_source_patch", id=source_id, config=json.dumps({"force_all": True}))
+    meter = Meter(side)
+    begun = time.perf_counter()
+    job_id = site.call("harvest_job_create", source_id=source_id)["id"]
+    _wait(side, lambda: _is_done(side, job_id))
+    done = time.perf_counter() - begun
+    finished = _wait_finished(side, job_id, begun)
+    time.sleep(0.5)  # What follows the end of a job, as the source's new status in Solr, counts too.
+    cpu, peak = meter.cpu(), meter.peak()
+    statements, transactions = bench.postgres.counts(site.name)
+    commits, batches = meter.commits(), side.batches()
+    stats = site.call("harvest_job_show", id=job_id)["stats"]
+    kept = site.query("SELECT count(*) FROM package WHERE type = 'dataset' AND state = 'active'")[0][0]
+    found = site.call("package_search", rows=0, fq="dataset_type:dataset")["count"]
+    if kept != found:
+        raise PartFailed(f"{side.title}: {kept} datasets are there, but {found} are found by a search")
+    return Run(done, finished, cpu, peak, statements, transactions, commits, batches, stats, kept)
+
+
+def check(scenario: Scenario, side: Side, run: Run, count: int) -> None:
+    """The figures of a harvest that went wrong are worth nothing."""
+    wanted = {scenario.outcome: len(range(0, count, scenario.part))} if scenario.outcome else {}
+    wrong = {key: run.stats.get(key, 0) for key in (*wanted, "errored") if run.stats.get(key, 0) != wanted.get(key, 0)}
+    if wrong:
+        raise PartFailed(f"{scenario.title}, {side.title}: expected {wanted} and no error, and got {run.stats}")
+
+
+def _is_done(side: Side, job_id: str) -> bool:
+    statement = f"SELECT 1 FROM harvest_object WHERE harvest_job_id = %s AND {side.left} LIMIT 1"
+    gathered = side.site.query("SELECT 1 FROM harvest_job WHERE id = %s AND gather_finished IS NOT NULL", job_id)
+    return bool(gathered) and not side.site.query(statement, job_id)
+
+
+def _wait_finished(side: Side, job_id: str, begun: float) -> float:
+    """Until the job is Finished. ckanext-harvest sees it when it is asked to look: at once, then every second."""
+    nudged = 0.0
+
+    def finished() -> bool:
+        nonlocal nudged
+        if time.monotonic() - nudged > 1:
+            side.nudge()
+            nudged = time.monotonic()
+        return bool(side.site.query("SELECT 1 FROM harvest_job WHERE id = %s AND status = 'Finished'", job_id))
+
+    _wait(side, finished)
+    return time.perf_counter() - begun
+
+
+def _wait(side: Side, reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + LONGEST
+    while not reached():
+        if time.monotonic() > deadline:
+            raise PartFailed(f"{side.title}: the harvest did not end within {LONGEST} s")
+        side.bench.check()
+        time.sleep(LOOK)
+
+
+class Meter:
+    """What the workers of a side, its database and its Solr core do from now on."""
+
+    def __init__(self, side: Side) -> None:
+        self.side = side
+        self._processes = []
+        for part in side.workers():
+            if part.pid is None:
+                raise part.failed("died")
+            process = psutil.Process(part.pid)
+            self._processes += [process, *process.children(recursive=True)]
+        for process in self._processes:
+            with open(f"/proc/{process.pid}/clear_refs", "w") as file:
+                file.write("5")  # The peak begins anew at what the process has now.
+        side.bench.postgres.forget_counts()
+        self._commits = side.bench.solr.commits(side.site.name)
+        self._cpu = self._spent()
+
+    def cpu(self) -> float:
+        return self._spent() - self._cpu
+
+    def commits(self) -> int:
+        return self.side.bench.solr.commits(self.side.site.name) - self._commits
+
+    def peak(self) -> float:
+        """The most memory that one of the processes held, in MB."""
+        return max(_peak(process.pid) for process in self._processes)
+
+    def _spent(self) -> float:
+        times = [process.cpu_times() for process in self._processes]
+        return sum(each.user + each.system for each in times)
+
+
+def _peak(pid: int) -> float:
+    with open(f"/proc/{pid}/status") as file:
+        line = next(line for line in file if line.startswith("VmHWM:"))
+    return int(line.split()[1]) / 1024
