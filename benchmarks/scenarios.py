@@ -93,21 +93,24 @@ class Side:
         finally:
             self.bench.stop(*processes)
 
-    def prepare(self, url: str) -> None:
+    def prepare(self) -> None:
         """A new portal with nothing but an organisation and the source, saved as ``empty``."""
         self.bench.start_site(self.site.name)
         self.site.call("organization_create", name="benchmark", title="Benchmark")
-        self.site.call(
-            "harvest_source_create",
-            name=SOURCE,
-            title="Source portal",
-            url=url,
-            source_type="ckan",
-            frequency="MANUAL",
-            config="{}",
-            owner_org="benchmark",
-        )
+        self.site.call("harvest_source_create", **self.source())
         self.site.save("empty")
+
+    def source(self, **config: Any) -> dict[str, str]:
+        """The harvest source."""
+        return {
+            "name": SOURCE,
+            "title": "Source portal",
+            "url": self.bench.source.url,
+            "source_type": "ckan",
+            "frequency": "MANUAL",
+            "owner_org": "benchmark",
+            "config": json.dumps(config),
+        }
 
 
 class Reference(Side):
@@ -145,7 +148,7 @@ def measure(side: Side, scenario: Scenario) -> Run:
     site.put_back(scenario.begins)
     source_id = site.call("harvest_source_show", id=SOURCE)["id"]
     if scenario.force:
-        site.call("harvest_source_patch", id=source_id, config=json.dumps({"force_all": True}))
+        site.call("harvest_source_update", id=source_id, **side.source(force_all=True))
     meter = Meter(side)
     begun = time.perf_counter()
     job_id = site.call("harvest_job_create", source_id=source_id)["id"]

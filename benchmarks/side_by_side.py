@@ -117,7 +117,7 @@ class Comparison:
         self.result.machine = machine.describe(self.bench)
         for side in (self.reference, self.two):  # The other one of ours shares its portal.
             self.bench.say(f"making the portal of {side.title} …")
-            side.prepare(self.bench.source.url)
+            side.prepare()
         for scenario in scenarios:
             self._prepare_source(scenario)
             for side in self.sides:

@@ -17,6 +17,7 @@ import requests
 from ckanapi import RemoteCKAN
 
 import ckanext.relay.devstack
+from ckanext.relay.devstack.load import REFUSALS, explain
 from ckanext.relay.devstack.portal import SYSADMIN, Beat, Portal
 from ckanext.relay.devstack.portal import Services as PortalServices
 from ckanext.relay.devstack.processes import Process, environment, run_to_end
@@ -148,7 +149,10 @@ class Site:
         return RemoteCKAN(self.portal.url, apikey=self.portal.api_token, session=requests.Session())
 
     def call(self, action: str, **data: Any) -> Any:
-        return self.api.call_action(action, data)
+        try:
+            return self.api.call_action(action, data)
+        except REFUSALS as error:
+            raise self.portal.failed(f"refuses {action}: {explain(error)}") from error
 
     def save(self, label: str) -> None:
         self.bench.postgres.copy(self.name, f"{self.name}-{label}")

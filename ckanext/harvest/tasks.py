@@ -65,8 +65,8 @@ def _send_again(steps: Iterable[runner.Next]) -> None:
         if step.task != "process":
             _send(step)
             continue
-        for ticket in tickets.drawn(lease_table, runner.process_task(step.id)):
-            _send(step, ticket)
+        for drawn in tickets.drawn(lease_table, runner.process_task(step.id)):
+            _send(step, drawn)
         while ticket := _draw(step):
             _send(step, ticket)
 

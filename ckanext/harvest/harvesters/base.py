@@ -39,6 +39,12 @@ class HarvesterBase(SingletonPlugin):
 
     _user_name: str | None = None
 
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        # CKAN looks for the one instance in the base classes, too: a subclass of an enabled harvester would get that one
+        if "_instance" not in vars(cls):
+            cls._instance = object.__new__(cls)
+        return cls._instance
+
     @classmethod
     def _gen_new_name(cls, title: str, existing_name: str | None = None, append_type: str | None = None) -> str | None:
         """Return a name for a dataset, made from its title, that no other dataset has.

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from ckanext.relay.errors import redact
+
 #: How many datasets are asked for at a time.
 ROWS = 100
 
@@ -36,10 +38,10 @@ def result(text: str, url: str) -> Any:
         answer = json.loads(text)
     except (ValueError, RecursionError) as error:
         start = " ".join(text[:200].split())[:80]
-        raise ValueError(f"Response from remote CKAN was not JSON: {url} begins with {start!r}") from error
+        raise ValueError(f"Response from remote CKAN was not JSON: {redact(url)} begins with {start!r}") from error
     if not isinstance(answer, dict) or "result" not in answer or answer.get("success") is False:
         said = answer.get("error") if isinstance(answer, dict) else None
-        raise ValueError(f"Remote CKAN says that {url} failed: {str(said)[:200]}")
+        raise ValueError(f"Remote CKAN says that {redact(url)} failed: {str(said)[:200]}")
     return answer["result"]
 
 
@@ -61,12 +63,13 @@ def search_pages(
         try:
             found = result(get(url), url)
         except ContentFetchError as error:
-            raise SearchError(f"Error sending request to search remote CKAN instance {search_url}: {error}") from error
+            where = redact(search_url)
+            raise SearchError(f"Error sending request to search remote CKAN instance {where}: {error}") from error
         except ValueError as error:
             raise SearchError(str(error)) from error
         page = found.get("results") if isinstance(found, dict) else None
         if not isinstance(page, list) or not all(isinstance(dataset, dict) for dataset in page):
-            raise SearchError(f"The answer of {url} has no list of datasets")
+            raise SearchError(f"The answer of {redact(url)} has no list of datasets")
         if not page:
             return
         yield page
@@ -88,5 +91,5 @@ def show(get: Callable[[str], str], action_url: str, name: str) -> dict[str, Any
     except (ContentFetchError, ValueError) as error:
         raise RemoteResourceError(f"Could not fetch {name}: {error}") from error
     if not isinstance(found, dict):
-        raise RemoteResourceError(f"The answer of {url} is no group")
+        raise RemoteResourceError(f"The answer of {redact(url)} is no group")
     return found

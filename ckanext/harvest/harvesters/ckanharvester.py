@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import ckan.plugins.toolkit as tk
 import requests as real_requests
 from ckan import model
 
@@ -124,7 +125,7 @@ class CKANHarvester(HarvesterBase):
         :raises SearchError: they could not be read
         """
         found: dict[Any, dict[str, Any]] = {}
-        for page in self._search_pages(base_url, fq_terms):
+        for page in self._read_pages(base_url, fq_terms):
             for dataset in page:
                 found.setdefault(dataset.get("id"), dataset)
         return list(found.values())
@@ -133,7 +134,10 @@ class CKANHarvester(HarvesterBase):
         if type(self)._search_for_datasets is not CKANHarvester._search_for_datasets:
             yield self._search_for_datasets(base_url, fq_terms)  # a subclass knows better where datasets are
             return
-        yield from ckan_client.search_pages(self._get_content, base_url + self._get_search_api_offset(), fq_terms)
+        yield from self._read_pages(base_url, fq_terms)
+
+    def _read_pages(self, base_url: str, fq_terms: list[str] | None) -> Iterator[list[dict[str, Any]]]:
+        return ckan_client.search_pages(self._get_content, base_url + self._get_search_api_offset(), fq_terms)
 
     # -- the configuration
 
@@ -169,7 +173,7 @@ class CKANHarvester(HarvesterBase):
 
     def get_original_url(self, harvest_object_id: str) -> str | None:
         obj = HarvestObject.get(harvest_object_id)
-        return f"{obj.source.url.rstrip('/')}/dataset/{obj.guid}" if obj else None
+        return f"{redact(obj.source.url).rstrip('/')}/dataset/{obj.guid}" if obj else None
 
     # -- the stages
 
@@ -201,10 +205,10 @@ class CKANHarvester(HarvesterBase):
                 found = True
                 yield page
         except SearchError as error:
-            self._save_gather_error(f"Unable to search remote CKAN for datasets:{error} url:{base_url}", harvest_job)
+            self._save_gather_error(f"Unable to search remote CKAN for datasets:{error} url:{redact(base_url)}", harvest_job)
             return
         if not found:
-            self._save_gather_error(f"No datasets found at CKAN: {base_url}", harvest_job)
+            self._save_gather_error(f"No datasets found at CKAN: {redact(base_url)}", harvest_job)
 
     def _last_run(self, job: HarvestJob) -> datetime.datetime | None:
         """Return since when only changes need be asked for: the last run without errors, unless all is wanted or the
@@ -218,7 +222,8 @@ class CKANHarvester(HarvesterBase):
 
     def _save_pages(self, job: HarvestJob, base_url: str, fq_terms: list[str] | None) -> Iterator[list[str]]:
         for datasets in self._search_pages(base_url, fq_terms):
-            nameless = [dataset for dataset in datasets if not isinstance(dataset.get("id"), str)]
+            datasets = [dataset for dataset in datasets if dataset.get("type") != "harvest"]
+            nameless = [dataset for dataset in datasets if not (dataset.get("id") and isinstance(dataset["id"], str))]
             if nameless:
                 names = ", ".join(str(dataset.get("name")) for dataset in nameless[:5])
                 self._save_gather_error(f"{len(nameless)} remote datasets have no id: {names}", job)
@@ -241,6 +246,12 @@ class CKANHarvester(HarvesterBase):
         self._map(package, harvest_object)
         package = self.modify_package_dict(package, harvest_object)
         return self._create_or_update_package(package, harvest_object, package_dict_form="package_show")
+
+    def _find_existing_package(self, package_dict: dict[str, Any]) -> dict[str, Any]:
+        existing = super()._find_existing_package(package_dict)
+        if existing["id"] != package_dict["id"]:  # found by its name, and a remote portal chooses ids as it likes
+            raise tk.ValidationError({"id": [f"{package_dict['id']} is the name of another dataset"]})
+        return existing
 
     def _map(self, package: dict[str, Any], obj: HarvestObject) -> None:
         """Turn a remote dataset into one of ours, in place."""

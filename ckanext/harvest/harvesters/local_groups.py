@@ -81,12 +81,15 @@ class LocalGroups:
         context = {"user": self.harvester._get_user_name(), "ignore_auth": True}
         try:
             created = tk.get_action(action)(context, description)
-        except (tk.ValidationError, sa.exc.IntegrityError):
+        except (tk.ValidationError, sa.exc.IntegrityError) as error:
             model.Session.rollback()
             local = _find(description, is_organization=action == "organization_create")
-            if local is None:
-                raise
-            return local  # another worker was faster
+            if local is not None:
+                return local  # another worker was faster
+            if isinstance(error, tk.ValidationError):
+                name = description.get("name") or description.get("id")
+                raise RemoteResourceError(f"{action} of {name} failed: {error.error_dict}") from error
+            raise
         log.info("%s %s was created", action, created["name"])
         return {"id": created["id"], "name": created["name"]}
 

@@ -124,7 +124,7 @@ def gather_errors(job: HarvestJob) -> list[str]:
 
 def found(query: str = "*:*") -> list[str]:
     """Return the names of the datasets that a search finds, sorted."""
-    search.commit()
+    search.index([])
     shown = act("package_search", q=query, rows=1000, include_private=True)
     return sorted(dataset["name"] for dataset in shown["results"])
 

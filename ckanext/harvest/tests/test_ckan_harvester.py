@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
+import ckan.plugins as p
 import pytest
 import sqlalchemy as sa
 from ckan import model
@@ -143,8 +144,8 @@ def test_an_id_that_comes_twice(remote: RemotePortal) -> None:
 
     def overlapping(request: remote_ckan.Request, params: dict[str, str]) -> None:
         begin = int(params["start"])
-        page = {0: every[:3], 3: every[1:4]}.get(begin, [])
-        request.send_result({"count": 6, "results": page + page[-1:]})
+        page = {0: [*every[:3], every[2]], 4: every[1:4]}.get(begin, [])
+        request.send_result({"count": 7, "results": page})
 
     remote.instead = overlapping
     job = harvest(source(remote))
@@ -165,11 +166,12 @@ def test_ids_that_are_no_uuids(remote: RemotePortal) -> None:
 
 
 def test_an_id_that_is_the_name_of_a_dataset_of_ours(remote: RemotePortal) -> None:
-    """A remote id never leads to a dataset that only has the same name."""
+    """A remote id never leads to a dataset that only has the same name, nor takes its place."""
     local = factories.Dataset(name="budget", title="Our own")
     remote.datasets = [dataset(1, id="budget", name="other")]
-    harvest(source(remote))
-    assert shown(local["id"])["title"] == "Our own"
+    job = harvest(source(remote))
+    assert (shown(local["id"])["title"], shown("budget")["id"]) == ("Our own", local["id"])
+    assert "'budget is the name of another dataset'" in errors(objects(job)[0])[0][1]
 
 
 def test_names_that_clash(remote: RemotePortal) -> None:
@@ -446,8 +448,8 @@ def test_headers(remote: RemotePortal, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 GROUPS = [
-    {"id": "g-water", "name": "water", "title": "Water", "packages": [{"id": "x"}], "users": [{"id": "y"}]},
-    {"id": "g-air", "name": "air", "title": "Air", "extras": [{"key": "a", "value": "b"}]},
+    {"id": "7d3f3f0e-0d7a-4d3b-9d4c-0d6f5e1c7a01", "name": "water", "title": "Water", "packages": [{"id": "x"}], "users": [{"id": "y"}]},
+    {"id": "7d3f3f0e-0d7a-4d3b-9d4c-0d6f5e1c7a02", "name": "air", "title": "Air", "extras": [{"key": "a", "value": "b"}]},
 ]
 
 
@@ -469,8 +471,18 @@ def test_remote_groups(remote: RemotePortal, mode: str | None, expected: list[st
         assert sorted(group["name"] for group in shown(name)["groups"]) == expected
     assert act("group_show", id="water")["title"] == "Our water"
     if mode == "create":
-        assert (act("group_show", id="air")["title"], act("group_show", id="air")["id"]) == ("Air", "g-air")
+        assert (act("group_show", id="air")["title"], act("group_show", id="air")["id"]) == ("Air", GROUPS[1]["id"])
     assert remote.asked("group_show") == (1 if mode == "create" else 0)
+
+
+def test_a_group_that_cannot_be_created(remote: RemotePortal) -> None:
+    """The error of the dataset names the group, and what CKAN has against it."""
+    remote.groups = [{"id": CITY, "name": "No Name", "title": "Water"}]
+    remote.datasets = [dataset(1, groups=[{"id": CITY, "name": "No Name"}]), dataset(2)]
+    job = harvest(source(remote, remote_groups="create"))
+    assert counts(job) == {"added": 1, "errored": 1}
+    [(_, message)] = errors(by_guid(job)[remote.datasets[0]["id"]])
+    assert "group_create of No Name failed" in message and "name" in message
 
 
 def test_a_group_that_the_remote_portal_does_not_show(remote: RemotePortal) -> None:
@@ -481,11 +493,12 @@ def test_a_group_that_the_remote_portal_does_not_show(remote: RemotePortal) -> N
     assert shown("dataset-1")["groups"] == []
 
 
-ORGANIZATION = {"id": "o-city", "name": "city", "title": "The city", "users": [], "package_count": 9}
+CITY = "7d3f3f0e-0d7a-4d3b-9d4c-0d6f5e1c7a03"
+ORGANIZATION = {"id": CITY, "name": "city", "title": "The city", "users": [], "package_count": 9}
 
 
 def of_organization(number: int) -> dict[str, Any]:
-    return dataset(number, owner_org="o-city", organization={"id": "o-city", "name": "city", "title": "The city"})
+    return dataset(number, owner_org=CITY, organization={"id": CITY, "name": "city", "title": "The city"})
 
 
 @pytest.mark.parametrize(
@@ -758,7 +771,7 @@ def test_a_subclass(remote: RemotePortal) -> None:
 
 def test_content(remote: RemotePortal) -> None:
     """``_get_content`` returns text, and raises what subclasses catch."""
-    harvester = CKANHarvester()
+    harvester = p.get_plugin("ckan_harvester")
     remote.instead = remote_ckan.html
     assert harvester._get_content(remote.url).startswith("<!doctype html>")
     remote.instead = remote_ckan.error_500

@@ -53,7 +53,7 @@ def begin(site: Site, feed: Feed) -> tuple[str, str]:
 
 def recovers(site: Site, feed: Feed, source_id: str, job_id: str) -> None:
     """Make sure that the job ends by itself with all datasets, each once, and that the next job finds nothing to do."""
-    first = site.finish(job_id, seconds=170)
+    first = site.finish(job_id, seconds=400)
     assert site.report(job_id) == []
     assert first["stats"] == counts(added=len(feed.ids))
     nothing_left(site, source_id)

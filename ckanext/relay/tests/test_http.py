@@ -726,10 +726,17 @@ SECRET = "hunter2"  # the traceback shows the line that uses it
     "handler", [silence, reset, answer(404), redirect(f"/?token={SECRET}"), redirect(f"ftp://me:{SECRET}@h/")]
 )
 def test_errors_show_no_secrets(
-    handler: Handler, server: Server, session: http.GuardedSession, caplog: pytest.LogCaptureFixture
+    handler: Handler,
+    server: Server,
+    session: http.GuardedSession,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Neither the message, nor the traceback that a log shows of it, nor what urllib3 logs on the way."""
     caplog.set_level(logging.DEBUG)
+    # CKAN's logging settings switch off all loggers that were there before
+    monkeypatch.setattr(logging.getLogger("urllib3.connectionpool"), "disabled", False)
+    monkeypatch.setattr(logging.getLogger("urllib3.util.retry"), "disabled", False)
     server.on(f"/?token={SECRET}", handler)
     with pytest.raises(errors.RelayError) as caught:
         get_text(session, f"http://me:{SECRET}@127.0.0.1:{server.port}/?token={SECRET}")

@@ -1,0 +1,139 @@
+"""Who may do what: rights on a source are rights on its dataset."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ckan.plugins.toolkit as tk
+import pytest
+from ckan import model
+
+from ckanext.harvest.logic.action import get_actions
+from ckanext.harvest.logic.auth import get_auth_functions, user_is_sysadmin
+from ckanext.harvest.model import HarvestJob, HarvestObject
+from ckanext.harvest.tests.harvesting import act, start
+from ckanext.harvest.tests.logic.people import KINDS, People
+
+pytestmark = pytest.mark.usefixtures("portal")
+
+ALL, LOGGED_IN, MEMBERS, EDITORS, SYSADMINS = (KINDS[first:] for first in (0, 1, 2, 3, 5))
+
+
+def requests_of(people: People, source: dict[str, Any]) -> list[tuple[str, dict[str, Any], tuple[str, ...]]]:
+    """Return each action with what it may be asked and who may ask it, of a source that is public."""
+    job_id = start(source["id"])
+    package = act("package_create", name=f"harvested-{source['name']}", owner_org=people.organization["id"])
+    obj = HarvestObject(guid="one", job=HarvestJob.get(job_id), package_id=package["id"], current=True)
+    obj.save()
+    source_id = {"source_id": source["id"]}
+    by_id, job, of_object = {"id": source["id"]}, {"id": job_id}, {"id": obj.id}
+    fields = {"name": "new", "url": "http://new.example", "source_type": "ckan"}
+    return [
+        ("harvest_source_show", by_id, ALL),
+        ("harvest_source_show", {"id": source["name"]}, ALL),
+        ("harvest_source_show_status", by_id, ALL),
+        ("harvest_source_list", {}, ALL),
+        ("harvest_source_create", fields | {"owner_org": people.organization["id"]}, EDITORS),
+        ("harvest_source_update", by_id | fields, EDITORS),
+        ("harvest_source_patch", by_id | {"title": "Other"}, EDITORS),
+        ("harvest_source_delete", by_id, EDITORS),
+        ("harvest_job_create", source_id, EDITORS),
+        ("harvest_job_list", source_id, EDITORS),
+        ("harvest_job_list", {}, SYSADMINS),
+        ("harvest_job_show", job, EDITORS),
+        ("harvest_job_report", job, EDITORS),
+        ("harvest_send_job_to_gather_queue", job, EDITORS),
+        ("harvest_job_abort", job, SYSADMINS),
+        ("harvest_job_abort", source_id, SYSADMINS),
+        ("harvest_jobs_run", {}, SYSADMINS),
+        ("harvest_jobs_run", source_id, SYSADMINS),
+        ("harvest_object_show", of_object, ALL),
+        ("harvest_object_list", {}, LOGGED_IN),
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_who_may_do_what(kind: str) -> None:
+    """Each action is open to whom the contract names, and to nobody else."""
+    people = People()
+    wrong = [
+        (action, data, "is refused" if kind in allowed else "is allowed")
+        for action, data, allowed in requests_of(people, people.source)
+        if people.may(kind, action, **data) is not (kind in allowed)
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_actions_refuse_by_themselves(kind: str) -> None:
+    """Who may not is refused by the action itself, before it does anything."""
+    people = People()
+    for action, data, allowed in requests_of(people, people.source):
+        if kind not in allowed:
+            with pytest.raises(tk.NotAuthorized):
+                people.call(kind, action, **data)
+    model.Session.remove()
+    [job] = HarvestJob.filter(source_id=people.source["id"])
+    assert job.status == "Running"
+    assert act("harvest_source_show", id=people.source["id"])["state"] == "active"
+
+
+def test_a_private_source_is_for_its_organization() -> None:
+    """A source that only its organization may see is refused to others, and so are the records of its datasets."""
+    people = People(private=True)
+    asked = requests_of(people, people.source)
+    package = HarvestObject.filter(guid="one").one().package_id
+    act("package_patch", id=package, private=True)
+    shows = {"harvest_source_show", "harvest_source_show_status", "harvest_object_show"}
+    for kind in KINDS:
+        for action, data, _ in asked:
+            if action in shows:
+                assert people.may(kind, action, **data) is (kind in MEMBERS), (kind, action)
+
+
+def test_every_action_has_its_auth_function() -> None:
+    """No action without an auth function of its name, and none that is left over."""
+    assert set(get_actions()) == set(get_auth_functions())
+    asked = {action for action, _, _ in requests_of(People(), act("harvest_source_list") and People().source)}
+    assert asked == set(get_actions()), "the table above knows every action"
+
+
+def test_what_is_not_there_is_not_found() -> None:
+    """An id that leads nowhere is no question of rights."""
+    people = People()
+    for action in ("harvest_source_show", "harvest_source_show_status", "harvest_job_show", "harvest_job_report",
+                   "harvest_object_show", "harvest_send_job_to_gather_queue"):  # fmt: skip
+        with pytest.raises(tk.ObjectNotFound):
+            people.call("sysadmin", action, id="no-such-thing")
+    for action in ("harvest_job_abort", "harvest_job_create"):
+        with pytest.raises(tk.ObjectNotFound):
+            people.call("sysadmin", action, id="no-such-thing", source_id="no-such-thing")
+
+
+@pytest.mark.parametrize(
+    ("action", "missing"),
+    [
+        ("harvest_source_show", "id"),
+        ("harvest_source_show_status", "id"),
+        ("harvest_source_update", "id"),
+        ("harvest_source_patch", "id"),
+        ("harvest_source_delete", "id"),
+        ("harvest_job_create", "source_id"),
+        ("harvest_job_show", "id"),
+        ("harvest_job_report", "id"),
+        ("harvest_job_abort", "id"),
+        ("harvest_send_job_to_gather_queue", "id"),
+        ("harvest_object_show", "id"),
+    ],
+)
+def test_what_must_be_given(action: str, missing: str) -> None:
+    """An action that is not told what it is about says what is missing."""
+    with pytest.raises(tk.ValidationError) as caught:
+        act(action)
+    assert list(caught.value.error_dict) == [missing]
+
+
+def test_user_is_sysadmin() -> None:
+    """The helper that third-party auth functions use."""
+    people = People()
+    assert [user_is_sysadmin({"user": people.names[kind]}) for kind in KINDS] == [False] * 5 + [True]
