@@ -64,29 +64,28 @@ def main(
 ) -> None:
     """Run the same harvests with PyPI's ckanext-harvest and with this checkout, and compare them."""
     signal.signal(signal.SIGTERM, _interrupt)
-    datasets = data.lines(count, file)
     bench = Bench(state / "stack", reference or state.absolute() / "reference" / "bin" / "python", say)
+    comparison = Comparison(bench, data.lines(count, file), runs)
     begun = time.monotonic()
     try:
         bench.start_servers()
-        comparison = Comparison(bench, datasets, runs)
         comparison.run([each for each in SCENARIOS if not only or each.name in only or each is FIRST])
         if not no_floor:
-            comparison.result.floor = floor.measure(bench, datasets)
+            comparison.measure_floor()
         if memory or record:
-            comparison.measure_memory(data.lines(4 * count, None))
+            comparison.measure_memory()
         if profile or record:
-            comparison.result.profile = comparison.profile()
+            comparison.profile()
     finally:
         say("ending what was started …")
         bench.down()
-    result = comparison.result
-    click.echo(f"{report.table(result)}\n\n{report.target_lines(result)}")
+        # Also when it was interrupted, or a later part failed: what was measured until then.
+        click.echo(f"{report.table(comparison.result)}\n{report.target_lines(comparison.result)}")
     say(f"took {(time.monotonic() - begun) / 60:.1f} minutes")
     if json_file:
-        json_file.write_text(json.dumps(result.as_dict(), indent=1))
+        json_file.write_text(json.dumps(comparison.result.as_dict(), indent=1))
     if record:
-        _write_record(result)
+        _write_record(comparison.result)
 
 
 def _write_record(result: report.Result) -> None:
@@ -105,7 +104,7 @@ class Comparison:
     """All scenarios with all sides, over one source."""
 
     def __init__(self, bench: Bench, datasets: list[bytes], runs: int) -> None:
-        self.bench, self.runs = bench, runs
+        self.bench, self.datasets, self.runs = bench, datasets, runs
         self.source = Source(bench, datasets)
         self.reference = Reference(bench, "reference", "ckanext-harvest", "reference")
         self.two, self.one = Ours(bench, 2), Ours(bench, 1)
@@ -125,21 +124,28 @@ class Comparison:
                     self._measure(side, scenario)
             self.source.put_back()
 
-    def measure_memory(self, many: list[bytes]) -> None:
-        """A first harvest of many more records, with the same worker."""
-        self.result.memory[self.result.count] = max(run.peak_mb for run in self.result.runs[FIRST.name, self.two.key])
+    def measure_floor(self) -> None:
+        self.result.floor = floor.measure(self.bench, self.datasets)
+
+    def measure_memory(self) -> None:
+        """A first harvest of four times as many records, with the same worker."""
+        runs = self.result.runs[FIRST.name, self.two.key]
+        self.result.memory[self.result.count] = max(run.peak_mb for run in runs)
+        many = data.lines(4 * self.result.count, None)
         Source(self.bench, many).prepare()
         with self.two.running():
             run = measure(self.two, FIRST)
             check(FIRST, self.two, run, len(many))
+        self.bench.say(f"first harvest of {len(many)} datasets: {run.seconds:.2f} s, {run.peak_mb:.0f} MB")
         self.result.memory[len(many)] = run.peak_mb
         self.source.put_back()
 
-    def profile(self) -> str:
-        """One first harvest in a bare process, measured, and a second under the profiler."""
+    def profile(self) -> None:
+        """One first harvest in a bare process, and a second under the profiler."""
         site = self.two.site
         told = []
         for options in ([], ["--profile"]):
+            self.bench.say(" ".join(["measuring one worker process", *options]))
             site.put_back(FIRST.begins)
             job = site.call("harvest_job_create", source_id=site.call("harvest_source_show", id=SOURCE)["id"])
             command = [sys.executable, "-m", "benchmarks.profile_worker", job["id"], *options]
@@ -149,7 +155,7 @@ class Comparison:
                 raise site.portal.failed(f"could not be profiled: {done.stderr[-2000:]}")
             told.append(done.stdout)
             self.bench.valkey.flush(site.name)
-        return "\n".join(told)
+        self.result.profile = "\n".join(told)
 
     def _prepare_source(self, scenario: Scenario) -> None:
         if scenario is CHANGED:

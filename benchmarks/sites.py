@@ -123,7 +123,12 @@ class Bench(Stack):
             portal.prepare()
 
     def start(self, *parts: Process) -> None:
-        self._start(*parts)
+        """Start workers, of which there are many in turn, without a word."""
+        said, self.say = self.say, lambda line: None
+        try:
+            self._start(*parts)
+        finally:
+            self.say = said
 
     def stop(self, *parts: Process) -> None:
         for part in parts:

@@ -145,9 +145,8 @@ def process_batch(source_id: str) -> list[Next]:
     except search.SearchUnavailable as error:
         log.warning("Objects of source %s wait: %s", source_id, error)
         return [Next("process", source_id, RETRY_SECONDS)]
-    if worked:
-        return [Next("process", source_id)]
-    return [Next("finish", job_id) for job_id in work.jobs_to_finish(source_id)]
+    over = [Next("finish", job_id) for job_id in work.jobs_to_finish(source_id)]
+    return over if over or not worked else [Next("process", source_id)]
 
 
 def _process_claimed(source_id: str, lease_id: str) -> bool:

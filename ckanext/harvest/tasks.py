@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+from ckanext.relay import config as relay_config
 from ckanext.relay import tickets
 from ckanext.relay.celery_app import BULK, PRIORITY, add_queues, add_sweep, app, send, send_after_commit
 
@@ -66,7 +68,8 @@ def _send_again(steps: Iterable[runner.Next]) -> None:
             _send(step)
             continue
         for drawn in tickets.drawn(lease_table, runner.process_task(step.id)):
-            _send(step, drawn)
+            # dropped if nobody comes to it: the queue is long then, and the first message was not lost
+            _send(step, drawn, expires=relay_config.sweep_seconds())
         while ticket := _draw(step):
             _send(step, ticket)
 
@@ -75,11 +78,13 @@ def _draw(step: runner.Next) -> str | None:
     return tickets.draw(lease_table, runner.process_task(step.id), config.workers_per_source())
 
 
-def _send(step: runner.Next, *ticket: str) -> None:
+def _send(step: runner.Next, *ticket: str, **options: Any) -> None:
     lane = BULK if step.task in ("gather", "process") else PRIORITY
     # a task that hangs is killed after its lease has run out, and its process replaced
     limit = runner.longest(step.task) + runner.GRACE_SECONDS
-    send(_TASKS[step.task], step.id, *ticket, kind=KIND, lane=lane, countdown=step.countdown, time_limit=limit)
+    send(
+        _TASKS[step.task], step.id, *ticket, kind=KIND, lane=lane, countdown=step.countdown, time_limit=limit, **options
+    )
 
 
 def gather_after_commit(job: HarvestJob) -> None:

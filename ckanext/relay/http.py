@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from email.message import Message
 from typing import Any
@@ -222,6 +223,8 @@ def _translated(url: str, error: BaseException) -> RelayError:
     meaning = next((_MEANINGS[kind] for kind in type(error).__mro__ if kind in _MEANINGS), RemoteUnavailable)
     first, *others = error.args or (type(error).__name__,)
     message = " ".join([str(first), *(str(other) for other in others if repr(other) not in str(first))])
+    # urllib3 begins with the connection or the pool, which says nothing to a person
+    message = re.sub(r"^_?Guarded\w+\(.*?\): ", "", message)
     return meaning(url, message) if issubclass(meaning, RemoteError) else meaning(f"{message} ({redact(url)})")
 
 

@@ -40,10 +40,10 @@ class HarvesterBase(SingletonPlugin):
     _user_name: str | None = None
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        # CKAN looks for the one instance in the base classes, too: a subclass of an enabled harvester would get that one
+        # CKAN looks for the one instance in the base classes too: a subclass of an enabled harvester would get that
         if "_instance" not in vars(cls):
             cls._instance = object.__new__(cls)
-        return cls._instance
+        return vars(cls)["_instance"]
 
     @classmethod
     def _gen_new_name(cls, title: str, existing_name: str | None = None, append_type: str | None = None) -> str | None:

@@ -205,7 +205,8 @@ class CKANHarvester(HarvesterBase):
                 found = True
                 yield page
         except SearchError as error:
-            self._save_gather_error(f"Unable to search remote CKAN for datasets:{error} url:{redact(base_url)}", harvest_job)
+            message = f"Unable to search remote CKAN for datasets:{error} url:{redact(base_url)}"
+            self._save_gather_error(message, harvest_job)
             return
         if not found:
             self._save_gather_error(f"No datasets found at CKAN: {redact(base_url)}", harvest_job)

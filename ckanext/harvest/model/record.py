@@ -172,7 +172,8 @@ def object_ends(obj: HarvestObject, step: outcome.Step) -> None:
 def end_with_job(object_id: str) -> None:
     """Give up an object whose job was ended while it was at work, and whose harvester saved it as it was before that.
     Commits."""
-    over = sa.exists().where(_job.c.id == _object.c.harvest_job_id, _job.c.status.in_(sorted(job_state.lifecycle.final)))
+    final = sorted(job_state.lifecycle.final)
+    over = sa.exists().where(_job.c.id == _object.c.harvest_job_id, _job.c.status.in_(final))
     model.Session.execute(sa.update(_object).where(_object.c.id == object_id, _open_objects, over).values(_GIVEN_UP))
     model.Session.commit()
 

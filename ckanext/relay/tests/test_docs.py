@@ -30,7 +30,7 @@ def test_each_setting_is_documented_and_no_other() -> None:
 
 def test_each_setting_that_is_read_is_declared() -> None:
     """A setting that is read but not declared would have no default and no documentation."""
-    files = [file for file in ROOT.glob("ckanext/*/config.py")]
+    files = list(ROOT.glob("ckanext/*/config.py"))
     read = {
         key for file in files for key in re.findall(r'"(ckan(?:ext)?\.(?:relay|harvest)\.[\w.]+)"', file.read_text())
     }

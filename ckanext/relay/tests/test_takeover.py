@@ -61,9 +61,9 @@ print("taken over")
 
 @pytest.mark.timeout(900)
 def test_a_database_of_ckanext_harvest_is_taken_over_with_all_its_rows(
-    built: Path,
+    built: Path,  # noqa: F811
     stack: Stack,
-    tmp_path: Path,  # noqa: F811
+    tmp_path: Path,
 ) -> None:
     """Uninstall the one, install the other, migrate: every row is as it was, and the next job can be made."""
     prepare = '. "$root/ckanext/relay/devstack/venv.sh"; prepare_venv old ckanext-harvest==1.6.3 pylibmagic'

@@ -68,7 +68,9 @@ ALL = list(modules())
 def offenders(rule: object) -> list[str]:
     """Return ``module imports name`` for each import that a rule names."""
     assert callable(rule)
-    return [f"{name} imports {found}" for name, path in ALL for found in sorted(imports(name, path)) if rule(name, found)]
+    return [
+        f"{name} imports {found}" for name, path in ALL for found in sorted(imports(name, path)) if rule(name, found)
+    ]
 
 
 def test_the_rules_are_about_something() -> None:

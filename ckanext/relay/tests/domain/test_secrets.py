@@ -180,7 +180,7 @@ def test_redact_is_offered_here_too() -> None:
 
 # --- configurations as JSON text
 
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "api_key": "hunter2",
     "token": "env:PORTAL",
     "password": None,
