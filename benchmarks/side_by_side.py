@@ -114,9 +114,9 @@ class Comparison:
     def run(self, scenarios: Iterable[Scenario]) -> None:
         self.source.prepare()
         self.result.machine = machine.describe(self.bench)
-        for side in (self.reference, self.two):  # The other one of ours shares its portal.
-            self.bench.say(f"making the portal of {side.title} …")
-            side.prepare()
+        for first in (self.reference, self.two):  # The other one of ours shares its portal.
+            self.bench.say(f"making the portal of {first.title} …")
+            first.prepare()
         for scenario in scenarios:
             self._prepare_source(scenario)
             for side in self.sides:

@@ -86,18 +86,22 @@ class Bench(Stack):
     :param reference: the Python of the environment with ckanext-harvest; ours is the one that runs this
     """
 
+    postgres: Postgres
+    valkey: Valkey
+    solr: Solr
+
     def __init__(self, state: Path, reference: Path, say: Callable[[str], None]) -> None:
         super().__init__(state, say=say)
         ours = Path(sys.executable)
-        self.postgres = Postgres(self.state, self.postgres.port, self._secrets["postgres"])
-        self.valkey = Valkey(self.state, self.valkey.port)
-        self.solr = Solr(self.state, self.solr.port)
-        self._secrets["key-reference"] = self._secrets["key-floor"] = self._secrets["key-this"]
-        taken = {self.postgres.port, self.valkey.port, self.solr.port, self.source.port, self.this.port}
-        spare = free_port(taken)
+        ports: dict[str, int] = json.loads((self.state / "stack.json").read_text())["ports"]
+        spare = free_port(set(ports.values()))
         loopback = self.this.settings
-        self.source = QuietPortal(ours, self.state, "source", self.source.port, "activity", {})
-        self.this = QuietPortal(ours, self.state, "this", self.this.port, PLUGINS, loopback)
+        self.postgres = Postgres(self.state, ports["postgres"], self._secrets["postgres"])
+        self.valkey = Valkey(self.state, ports["valkey"])
+        self.solr = Solr(self.state, ports["solr"])
+        self._secrets["key-reference"] = self._secrets["key-floor"] = self._secrets["key-this"]
+        self.source = QuietPortal(ours, self.state, "source", ports["source"], "activity", {})
+        self.this = QuietPortal(ours, self.state, "this", ports["this"], PLUGINS, loopback)
         self.reference = QuietPortal(reference, self.state, "reference", spare, PLUGINS, {})
         self.floor = QuietPortal(ours, self.state, "floor", spare, PLUGINS_OF_FLOOR, {})
         self.portals = {"source": self.source, "this": self.this, "reference": self.reference, "floor": self.floor}

@@ -232,13 +232,13 @@ def _call(action: str, data_dict: dict[str, Any]) -> Any:
     context = {"user": site_user["name"], "ignore_auth": False}
     try:
         return tk.get_action(action)(context, data_dict)
+    except (HarvestJobExists, HarvestSourceInactiveError) as error:
+        raise click.ClickException(str(error)) from None
     except tk.ValidationError as error:
         lines = [f"{field}: {'; '.join(map(str, messages))}" for field, messages in error.error_dict.items()]
         raise click.ClickException("An error occurred:\n" + "\n".join(lines)) from None
     except tk.ObjectNotFound as error:
         raise click.ClickException(str(error) or "Not found") from None
-    except (HarvestJobExists, HarvestSourceInactiveError) as error:
-        raise click.ClickException(str(error)) from None
 
 
 def _echo_json(value: Any) -> None:

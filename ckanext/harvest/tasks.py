@@ -68,8 +68,8 @@ def _send_again(steps: Iterable[runner.Next]) -> None:
             _send(step)
             continue
         for drawn in tickets.drawn(lease_table, runner.process_task(step.id)):
-            # dropped if nobody comes to it: the queue is long then, and the first message was not lost
-            _send(step, drawn, expires=relay_config.sweep_seconds())
+            # dropped if nobody comes to it in time, for then the next sweep has sent another
+            _send(step, drawn, expires=4 * relay_config.sweep_seconds())
         while ticket := _draw(step):
             _send(step, ticket)
 
@@ -81,10 +81,8 @@ def _draw(step: runner.Next) -> str | None:
 def _send(step: runner.Next, *ticket: str, **options: Any) -> None:
     lane = BULK if step.task in ("gather", "process") else PRIORITY
     # a task that hangs is killed after its lease has run out, and its process replaced
-    limit = runner.longest(step.task) + runner.GRACE_SECONDS
-    send(
-        _TASKS[step.task], step.id, *ticket, kind=KIND, lane=lane, countdown=step.countdown, time_limit=limit, **options
-    )
+    options |= {"countdown": step.countdown, "time_limit": runner.longest(step.task) + runner.GRACE_SECONDS}
+    send(_TASKS[step.task], step.id, *ticket, kind=KIND, lane=lane, **options)
 
 
 def gather_after_commit(job: HarvestJob) -> None:

@@ -35,7 +35,7 @@ def beat(celery_args: tuple[str, ...]) -> None:
 
 def run_worker(concurrency: int | None, kinds: Sequence[str], celery_args: Sequence[str] = ()) -> None:
     """Become a Celery worker. Does not return."""
-    options = ["--pool", "prefork"]
+    options = ["--pool", "prefork", "--loglevel", "INFO"]
     if concurrency:
         options += ["--concurrency", str(concurrency)]
     if kinds:

@@ -127,8 +127,11 @@ def harvest_source_extra_validator(key: Any, data: Any, errors: Any, context: An
         merged = json.loads(config) if config and not isinstance(config, Missing) else {}
     except ValueError:
         return  # the config validator says what is wrong with it
-    if merged or values:
-        data[("config",)] = json.dumps(merged | values)
+    if not isinstance(merged, dict):
+        return
+    merged |= {name: value for name, value in values.items() if not isinstance(value, Missing)}
+    if merged:
+        data[("config",)] = json.dumps(merged)
 
 
 def harvest_source_convert_from_config(key: Any, data: Any, errors: Any, context: Any) -> None:

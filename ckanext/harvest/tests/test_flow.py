@@ -238,13 +238,13 @@ def test_the_consumers_of_old_supervisor_files(site: Site, long_feed: Feed) -> N
 
 def both_work(site: Site, *commands: Command) -> None:
     """Wait until the database has seen a process of each at work."""
-    wanted = {child.pid: command for command in commands for child in psutil.Process(command.pid).children(True)}
     seen: set[str] = set()
 
     def look() -> bool:
         working = site.rows("SELECT id FROM harvest_lease WHERE task LIKE 'process %%'")
-        pids = [int(lease_id.split(":")[1]) for (lease_id,) in working]
-        seen.update(wanted[pid].name for pid in pids if pid in wanted)
+        pids = {int(lease_id.split(":")[1]) for (lease_id,) in working}
+        family = {command.name: psutil.Process(command.pid).children(recursive=True) for command in commands}
+        seen.update(name for name, children in family.items() if pids & {child.pid for child in children})
         return len(seen) == len(commands)
 
     wait_until(look, seconds=60, every=0.05)

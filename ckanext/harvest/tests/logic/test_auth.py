@@ -113,7 +113,7 @@ def test_what_is_not_there_is_not_found() -> None:
 @pytest.mark.parametrize(
     ("action", "missing"),
     [
-        ("harvest_source_show", "id"),
+        ("harvest_source_show", "name_or_id"),  # CKAN's own word
         ("harvest_source_show_status", "id"),
         ("harvest_source_update", "id"),
         ("harvest_source_patch", "id"),

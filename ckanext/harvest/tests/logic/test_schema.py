@@ -85,6 +85,11 @@ REGISTERED = "Registered types: ['ckan', 'fields']"
             "Error parsing the configuration options: 'forbidden'",
         ),
         ({"source_type": "fields"}, "collection", "Missing value"),
+        (
+            {"source_type": "fields", "collection": "a", "config": '["forbidden"]'},
+            "config",
+            "Error parsing the configuration options: 'forbidden'",
+        ),
         ({"source_type": "fields", "collection": "a", "depth": "-1"}, "depth", "Must be a natural number"),
     ],
 )
