@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from ckanext.harvest.model import lease_table
@@ -14,9 +16,9 @@ pytestmark = [
 
 
 @pytest.fixture
-def clean_leases(migrate_db_for: object) -> None:
+def clean_leases(clean_db: None, migrate_db_for: Callable[[str], None]) -> None:
     """Begin and end without leases."""
-    migrate_db_for("harvest")  # type: ignore[operator]
+    migrate_db_for("harvest")
     lease.execute(lease_table.delete())
 
 

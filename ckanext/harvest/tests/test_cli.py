@@ -1,0 +1,297 @@
+"""``ckan harvester``: what it does and what it prints."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from ckan import model
+from click.testing import Result
+
+from ckanext.harvest.cli import harvester
+from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestSource
+from ckanext.harvest.tests.harvesting import act, counts, found, gather_errors, harvest, make_source, objects, start
+from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester, fetch, save_by_hand, save_objects
+
+pytestmark = [
+    pytest.mark.with_plugins({"scripted_harvester": ScriptedHarvester}),
+    pytest.mark.usefixtures("portal"),
+]
+
+
+@pytest.fixture(autouse=True)
+def script() -> Script:
+    ScriptedHarvester.script = Script(imports=save_by_hand)
+    return ScriptedHarvester.script
+
+
+class Command:
+    """Runs ``ckan harvester …`` in this process."""
+
+    def __init__(self, cli: Any) -> None:
+        self.cli = cli
+
+    def __call__(self, *arguments: str, **options: Any) -> str:
+        """Run a command that must succeed and return what it prints."""
+        result = self.run(*arguments, **options)
+        if result.exception:
+            raise result.exception
+        assert result.exit_code == 0
+        return str(result.stdout)
+
+    def run(self, *arguments: str, **options: Any) -> Result:
+        result: Result = self.cli.invoke(harvester, list(arguments), **options)
+        return result
+
+    def fails(self, *arguments: str, **options: Any) -> str:
+        """Run a command that must fail and return what it says."""
+        result = self.run(*arguments, **options)
+        assert result.exit_code == 1 and isinstance(result.exception, SystemExit)
+        assert result.stdout == ""
+        return str(result.stderr)
+
+
+@pytest.fixture
+def ckan(cli: Any) -> Command:
+    return Command(cli)
+
+
+def lines(output: str) -> list[str]:
+    return [line.strip() for line in output.splitlines() if line.strip()]
+
+
+# -- sources
+
+
+def test_creating_a_source(ckan: Command) -> None:
+    """It says what was created and how many there are now."""
+    make_source("ckan")
+    output = lines(ckan("source", "create", "the-city", "http://city.example", "ckan", "The city", "true"))
+    source = act("harvest_source_show", id="the-city")
+    assert output == [
+        "Created new harvest source:",
+        f"Source id: {source['id']}",
+        "name: the-city",
+        "url: http://city.example",
+        "type: ckan",
+        "active: True",
+        "frequency: MANUAL",
+        "jobs: 0",
+        "There are 2 harvest sources",
+    ]
+    assert source["title"] == "The city"
+
+
+def test_creating_a_source_with_everything(ckan: Command) -> None:
+    """All arguments of the contract, in their order; an inactive source; JSON for scripts."""
+    organization = act("organization_create", name="city")["id"]
+    arguments = ["The city", "false", organization, "weekly", '{"force_all": true}']
+    output = ckan("source", "create", "the-city", "http://city.example", "ckan", *arguments, "--json")
+    shown = json.loads(output)
+    assert (shown["owner_org"], shown["config"]) == (organization, '{"force_all": true}')
+    source = HarvestSource.get(shown["id"])
+    assert (source.active, source.frequency) == (False, "WEEKLY")
+
+
+def test_creating_a_source_with_a_job(ckan: Command) -> None:
+    """With an empty frequency a job is made as well."""
+    ckan("source", "create", "the-city", "http://city.example", "ckan", "The city", "true", "", "")
+    assert HarvestJob.filter(source_id=act("harvest_source_show", id="the-city")["id"]).count() == 1
+
+
+def test_a_source_that_cannot_be_created(ckan: Command) -> None:
+    """What is wrong goes to standard error, field by field, and nothing is created."""
+    said = ckan.fails("source", "create", "No Name", "http://city.example", "oai")
+    assert "An error occurred:" in said
+    assert "name: Must be purely lowercase" in said
+    assert "source_type: Unknown harvester type: oai" in said
+    assert HarvestSource.filter().count() == 0
+
+
+def test_showing_a_source(ckan: Command) -> None:
+    """By id or name."""
+    source = make_source("ckan")
+    for reference in (source["id"], source["name"]):
+        output = lines(ckan("source", "show", reference))
+        assert output[:2] == [f"Source id: {source['id']}", f"name: {source['name']}"]
+    assert json.loads(ckan("source", "show", source["name"], "--json"))["id"] == source["id"]
+    assert "not found" in ckan.fails("source", "show", "no-such-source").lower()
+
+
+def test_removing_a_source(ckan: Command) -> None:
+    """The removal is soft."""
+    source = make_source("ckan")
+    assert lines(ckan("source", "remove", source["name"])) == [f"Removed harvest source: {source['name']}"]
+    model.Session.expire_all()
+    assert HarvestSource.get(source["id"]).active is False
+    assert "not found" in ckan.fails("source", "remove", "no-such-source").lower()
+
+
+def test_listing_sources(ckan: Command) -> None:
+    """Active ones, or all if any word follows; as text, or as JSON in which secrets are masked."""
+    make_source("ckan", title="a", config='{"api_key": "hidden"}')
+    act("harvest_source_delete", id=make_source("ckan", title="b")["id"])
+    output = ckan("sources")
+    assert output.count("Source id:") == 1
+    assert lines(output)[-1] == "There are 1 active harvest sources"
+    assert lines(ckan("sources", "all"))[-1] == "There are 2 harvest sources"
+    listed = json.loads(ckan("sources", "all", "--json"))
+    assert [each["title"] for each in listed] == ["b", "a"]
+    assert "hidden" not in json.dumps(listed) + output
+
+
+# -- jobs
+
+
+def test_creating_a_job(ckan: Command) -> None:
+    """It is handed to the workers; a second one is refused."""
+    source = make_source("scripted")
+    output = lines(ckan("job", source["name"]))
+    [job] = HarvestJob.filter(source_id=source["id"])
+    assert output[:4] == [
+        f"Job id: {job.id}",
+        "status: Running",
+        f"source: {source['id']}",
+        "objects: 0",
+    ]
+    assert "There already is an unrun job" in ckan.fails("job", source["name"])
+    act("harvest_job_abort", id=job.id)
+    assert json.loads(ckan("job", source["id"], "--json"))["status"] == "Running"
+
+
+def test_a_job_that_cannot_be_created(ckan: Command) -> None:
+    """An inactive source and one that is not there say so."""
+    source = make_source("scripted")
+    act("harvest_source_patch", id=source["id"], state="inactive")
+    assert "Can not create jobs on inactive sources" in ckan.fails("job", source["name"])
+    assert "not found" in ckan.fails("job", "no-such-source").lower()
+
+
+def test_listing_jobs(ckan: Command) -> None:
+    """Newest first, with their gather errors."""
+    source_id = make_source("scripted")["id"]
+    first = harvest(source_id)
+    HarvestGatherError.create("Page 2 is gone", first)
+    second = start(source_id)
+    output = lines(ckan("jobs"))
+    assert [line.split()[-1] for line in output if line.startswith("Job id:")] == [second, first.id]
+    assert "gather_error: Page 2 is gone" in output
+    assert output[-1] == "There are 2 harvest jobs"
+    assert ckan("jobs", "--limit", "1").count("Job id:") == 1
+    assert [job["id"] for job in json.loads(ckan("jobs", "--json"))] == [second, first.id]
+
+
+def test_aborting_a_job(ckan: Command) -> None:
+    """By its id, or by its source."""
+    source = make_source("scripted")
+    assert lines(ckan("job-abort", start(source["id"]))) == ["Job status: Finished"]
+    start(source["id"])
+    assert lines(ckan("job-abort", source["name"])) == ["Job status: Finished"]
+    assert "There is no harvest job or source" in ckan.fails("job-abort", "no-such-thing")
+
+
+def test_the_tick(ckan: Command) -> None:
+    """``run`` starts what is due."""
+    source_id = make_source("scripted", frequency="ALWAYS")["id"]
+    assert lines(ckan("run")) == ["1 harvest jobs are running"]
+    assert HarvestJob.filter(source_id=source_id, status="Running").count() == 1
+
+
+# -- run-test
+
+
+def test_harvesting_in_the_foreground(ckan: Command, script: Script) -> None:
+    """A whole harvest without a worker, with the counts at its end."""
+    script.guids = ("one", "two")
+    source = make_source("scripted")
+    output = ckan("run-test", source["name"])
+    assert json.loads(lines(output)[-1]) == {"added": 2, "updated": 0, "not modified": 0, "errored": 0, "deleted": 0}
+    [job] = HarvestJob.filter(source_id=source["id"])
+    assert (job.status, counts(job)) == ("Finished", {"added": 2})
+    assert found() == ["by-hand-one", "by-hand-two"]
+
+
+def test_importing_one_record_by_force(ckan: Command, script: Script) -> None:
+    """``force-import=GUID`` gathers all, says so to the harvester, and imports this record alone."""
+    script.guids = ("one", "two")
+    forced = []
+
+    def gather(job: HarvestJob) -> list[str]:
+        forced.append(job.force_import)
+        return save_objects(job)
+
+    def note(obj: Any) -> bool:
+        forced.append((obj.guid, obj.force_import))
+        return fetch(obj)
+
+    script.gather, script.fetch = gather, note
+    source = make_source("scripted")
+    ckan("run-test", source["id"], "force-import=two")
+    assert forced == ["two", ("two", True)]
+    assert found() == ["by-hand-two"]
+    assert ckan.run("run-test", source["id"], "two").exit_code == 2
+
+
+@pytest.mark.parametrize("stage", ["gather", "imports"])
+@pytest.mark.parametrize("breaks", [False, True])
+def test_what_a_stage_raises_is_shown(ckan: Command, script: Script, stage: str, breaks: bool) -> None:
+    """Exceptions reach the developer as they are, and the source is free for the next run."""
+
+    def failing(_: Any) -> Any:
+        if breaks:
+            model.Session.execute(sa.text("SELECT no_such_column"))
+        raise LookupError("line 3")
+
+    setattr(script, stage, failing)
+    source = make_source("scripted")
+    result = ckan.run("run-test", source["name"])
+    assert isinstance(result.exception, sa.exc.ProgrammingError if breaks else LookupError)
+    model.Session.remove()
+    assert [job.status for job in HarvestJob.filter(source_id=source["id"])] == ["Finished"]
+    script.gather, script.imports = None, save_by_hand
+    ckan("run-test", source["name"])
+
+
+@pytest.mark.parametrize(("reply", "aborted"), [("y", True), ("n", False)])
+def test_a_source_that_is_at_work(ckan: Command, reply: str, aborted: bool) -> None:
+    """The developer is asked whether to abort the job that runs."""
+    source = make_source("scripted")
+    job_id = start(source["id"])
+    result = ckan.run("run-test", source["name"], input=f"{reply}\n")
+    assert "Abort it? (y/n)" in result.output
+    model.Session.remove()
+    assert (HarvestJob.get(job_id).status == "Finished") is aborted
+    assert (found() == ["by-hand-one"]) is aborted
+
+
+def test_a_type_that_no_plugin_provides(ckan: Command) -> None:
+    """It says which there are."""
+    source = make_source("scripted")
+    HarvestSource.get(source["id"]).type = "vanished"
+    model.Session.commit()
+    assert "No harvester for type vanished. Enabled types:" in ckan.fails("run-test", source["name"])
+
+
+def test_a_job_that_was_not_begun_is_ended(ckan: Command) -> None:
+    """A new job does not keep a developer waiting."""
+    source = make_source("scripted")
+    act("harvest_job_create", source_id=source["id"], run=False)
+    ckan("run-test", source["name"])
+    jobs = HarvestJob.filter(source_id=source["id"]).all()
+    assert [job.status for job in jobs] == ["Finished", "Finished"]
+    assert sorted(len(objects(job)) for job in jobs) == [0, 1]
+    assert gather_errors(jobs[0]) == []
+
+
+@pytest.mark.usefixtures("with_extended_cli")
+def test_the_commands_are_ckans(cli: Any) -> None:
+    """``ckan`` knows the group, and all its commands that this version has."""
+    from ckan.cli.cli import ckan as command
+
+    result = cli.invoke(command, ["harvester", "--help"])
+    assert result.exit_code == 0, result.output
+    names = ("source", "sources", "job", "jobs", "job-abort", "run", "gather-consumer", "fetch-consumer", "run-test")
+    commands = {line.split()[0] for line in result.output.partition("Commands:")[2].splitlines() if line.strip()}
+    assert set(names) <= commands
