@@ -230,8 +230,8 @@ class Meter:
         return self.side.bench.solr.commits(self.side.site.name) - self._commits
 
     def peak(self) -> float:
-        """The most memory that one of the processes held, in MB."""
-        return max(_peak(process.pid) for process in self._processes)
+        """The most memory that one of the processes held, in MB; not of one that only looks after others."""
+        return max(_peak(process.pid) for process in self._processes if not process.children())
 
     def _spent(self) -> float:
         times = [process.cpu_times() for process in self._processes]

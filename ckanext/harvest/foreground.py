@@ -41,7 +41,8 @@ def run(source: HarvestSource, guid: str | None, progress: Callable[[int], Any])
                 _process(object_id, forced=bool(guid))
                 bar.update(1)
     finally:
-        # whatever happened, the source is free for the next job
+        # whatever happened, and in whatever state it left the session, the source is free for the next job
+        model.Session.rollback()
         record.abort(job)
     return job
 

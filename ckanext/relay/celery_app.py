@@ -106,6 +106,8 @@ def _send_outbox(session: Any) -> None:
 
 @event.listens_for(meta.Session, "after_rollback")
 def _drop_outbox(session: Any) -> None:
+    if session.in_nested_transaction():
+        return  # a savepoint was rolled back; a message too many does no harm
     session.info.pop(_OUTBOX, None)
 
 

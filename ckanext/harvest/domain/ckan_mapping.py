@@ -33,6 +33,22 @@ def content_hash(record: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def malformed(record: Mapping[str, Any]) -> str | None:
+    """Say what of a record has not the shape in which CKAN shows it, or None. CKAN says whether the rest is valid."""
+    for field in ("name", "title"):
+        if not isinstance(record.get(field), (str, type(None))):
+            return f"{field} is no text"
+    for field in ("tags", "groups", "extras", "resources"):
+        items = record.get(field)
+        if items is not None and not (isinstance(items, list) and all(isinstance(item, dict) for item in items)):
+            return f"{field} is no list of objects"
+    if any("key" not in extra for extra in record.get("extras") or ()):
+        return "an extra has no key"
+    if not isinstance(record.get("organization"), (dict, type(None))):
+        return "organization is no object"
+    return None
+
+
 def add_tags(package: dict[str, Any], default_tags: Iterable[Mapping[str, Any]]) -> None:
     """Append the tags that the dataset does not have."""
     tags = package.setdefault("tags", [])

@@ -244,6 +244,10 @@ class CKANHarvester(HarvesterBase):
         if package.get("type") == "harvest":
             log.info("Remote dataset %s is a harvest source, it is ignored", harvest_object.guid)
             return True
+        if wrong := ckan_mapping.malformed(package):
+            message = f"Invalid package with GUID {harvest_object.guid}: {wrong}"
+            self._save_object_error(message, harvest_object, "Import")
+            return False
         self._map(package, harvest_object)
         package = self.modify_package_dict(package, harvest_object)
         return self._create_or_update_package(package, harvest_object, package_dict_form="package_show")

@@ -65,7 +65,7 @@ def gather_ends(job: HarvestJob) -> None:
     since then is given up."""
     job.gather_finished = now()
     job.claimed_by = None
-    if not is_running(job.id):
+    if _status(job.id) in job_state.lifecycle.final:
         _give_up_objects(job)
     model.Session.commit()
 
@@ -111,8 +111,12 @@ def abort(job: HarvestJob, error: str | None = None) -> HarvestJob:
 
 def is_running(job_id: str) -> bool:
     """Tell whether a job was not ended meanwhile by somebody else."""
-    query = sa.select(HarvestJob.status).where(HarvestJob.id == job_id)
-    return model.Session.execute(query).scalar() == job_state.RUNNING
+    return _status(job_id) == job_state.RUNNING
+
+
+def _status(job_id: str) -> str | None:
+    # asked of the database: the instance in the session may be older
+    return model.Session.execute(sa.select(HarvestJob.status).where(HarvestJob.id == job_id)).scalar()
 
 
 def _give_up_objects(job: HarvestJob) -> None:

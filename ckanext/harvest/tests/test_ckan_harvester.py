@@ -97,7 +97,11 @@ def test_a_dataset_arrives_as_it_is(remote: RemotePortal) -> None:
     assert [tag["name"] for tag in ours["tags"]] == ["water"]
     assert ours["owner_org"] == act("harvest_source_show", id=source_id)["owner_org"]
     [resource] = ours["resources"]
-    assert (resource["url"], resource["format"], resource["name"]) == ("http://files.city.example/1.csv", "CSV", "Table")
+    assert (resource["url"], resource["format"], resource["name"]) == (
+        "http://files.city.example/1.csv",
+        "CSV",
+        "Table",
+    )
     assert not resource.get("url_type")
     [found_by_search] = act("package_search", fq=f'harvest_source_id:"{source_id}"')["results"]
     extras = {extra["key"]: extra["value"] for extra in found_by_search["extras"]}
@@ -130,7 +134,7 @@ def test_records_are_imported_while_others_are_gathered(remote: RemotePortal) ->
     remote.datasets, remote.most_rows = [dataset(number) for number in range(4)], 2
     source_id = source(remote)
     job_id = start(source_id)
-    gathering = runner.gather(job_id)
+    gathering: Any = runner.gather(job_id)
     assert next(gathering) == Next("process", source_id)
     runner.process_batch(source_id)
     assert len(found()) == 2
@@ -204,7 +208,7 @@ def test_datasets_without_an_id(remote: RemotePortal) -> None:
     assert counts(job) == {"added": 1, "errored": 1}
 
 
-BROKEN = {
+BROKEN: dict[str, dict[str, Any]] = {
     "a tag that CKAN refuses": {"tags": [{"name": "?"}]},
     "a visibility that is none": {"private": "perhaps", "owner_org": None},
     "an extra twice": {"extras": [{"key": "a", "value": "1"}, {"key": "a", "value": "2"}]},
@@ -217,6 +221,7 @@ BROKEN = {
     "a title that is a list": {"title": ["one", "two"]},
     "a name that is nothing": {"name": None, "title": None},
     "numbers for texts": {"name": 7, "title": 8, "notes": 9},
+    "an organization that is a name": {"organization": "city"},
 }
 
 
@@ -231,8 +236,10 @@ def test_invalid_datasets_among_good_ones(remote: RemotePortal) -> None:
         obj = by_id[record["id"]]
         messages = errors(obj)
         assert obj.report_status == "added" or len(messages) == 1, what
-        assert all(len(message) > 20 and "Given up" not in message for _, message in messages), what
-    assert counts(job)["errored"] >= 3
+        for _, message in messages:
+            assert len(message) > 20 and "Given up" not in message, what
+            assert not message.startswith(("AttributeError", "TypeError", "KeyError", "DataError")), what
+    assert counts(job)["errored"] >= 9
     tag_error = errors(by_id[remote.datasets[2]["id"]])[0]
     assert tag_error[0] == "Import"
     assert tag_error[1].startswith(f"Invalid package with GUID {remote.datasets[2]['id']}: {{'tags'")
@@ -318,7 +325,11 @@ def test_another_configuration_imports_all_again(remote: RemotePortal) -> None:
     act("harvest_source_patch", id=source_id, config=json.dumps({"default_tags": [{"name": "harvested"}]}))
     assert counts(harvest(source_id)) == {"updated": 2}
     assert [tag["name"] for tag in shown("dataset-1")["tags"]] == ["harvested", "water"]
-    act("harvest_source_patch", id=source_id, config=json.dumps({"default_tags": [{"name": "harvested"}], "force_all": True}))
+    act(
+        "harvest_source_patch",
+        id=source_id,
+        config=json.dumps({"default_tags": [{"name": "harvested"}], "force_all": True}),
+    )
     assert counts(harvest(source_id)) == {"not modified": 2}
 
 
@@ -426,7 +437,10 @@ def test_filters(remote: RemotePortal, config: dict[str, Any], query: str, names
         ("c", "county", ["water", "air"]),
         ("d", "state", []),
     ):
-        fields = {"organization": {"id": organization, "name": organization}, "groups": [{"name": each} for each in groups]}
+        fields = {
+            "organization": {"id": organization, "name": organization},
+            "groups": [{"name": each} for each in groups],
+        }
         remote.datasets.append(dataset(name, name=name + name, **fields))
     job_id = start(source(remote, **config))
     list(runner.gather(job_id))
@@ -448,8 +462,19 @@ def test_headers(remote: RemotePortal, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 GROUPS = [
-    {"id": "7d3f3f0e-0d7a-4d3b-9d4c-0d6f5e1c7a01", "name": "water", "title": "Water", "packages": [{"id": "x"}], "users": [{"id": "y"}]},
-    {"id": "7d3f3f0e-0d7a-4d3b-9d4c-0d6f5e1c7a02", "name": "air", "title": "Air", "extras": [{"key": "a", "value": "b"}]},
+    {
+        "id": "7d3f3f0e-0d7a-4d3b-9d4c-0d6f5e1c7a01",
+        "name": "water",
+        "title": "Water",
+        "packages": [{"id": "x"}],
+        "users": [{"id": "y"}],
+    },
+    {
+        "id": "7d3f3f0e-0d7a-4d3b-9d4c-0d6f5e1c7a02",
+        "name": "air",
+        "title": "Air",
+        "extras": [{"key": "a", "value": "b"}],
+    },
 ]
 
 
@@ -642,7 +667,9 @@ def test_a_portal_that_cannot_be_reached() -> None:
             assert counts(job) == {"errored": 1}
 
 
-@pytest.mark.parametrize("url", ["http://no-such-host.invalid", "ftp://city.example", "basic_test", "http://[", "http://"])
+@pytest.mark.parametrize(
+    "url", ["http://no-such-host.invalid", "ftp://city.example", "basic_test", "http://[", "http://"]
+)
 def test_a_url_that_leads_nowhere(url: str) -> None:
     """Whatever a source has for a URL, its job ends with an error."""
     job = harvest(str(make_source("ckan", url=url)["id"]))
@@ -713,7 +740,9 @@ def test_no_secret_in_any_error(remote: RemotePortal, caplog: pytest.LogCaptureF
         remote.instead = answer
         job = harvest(source_id)
         assert len(gather_errors(job)) == 1
-        said = json.dumps([act("harvest_job_show", id=job.id), act("harvest_job_report", id=job.id), gather_errors(job)])
+        said = json.dumps(
+            [act("harvest_job_show", id=job.id), act("harvest_job_report", id=job.id), gather_errors(job)]
+        )
         assert not [secret for secret in secrets if secret in said], answer
     assert not [secret for secret in secrets if secret in caplog.text]
 
@@ -726,7 +755,7 @@ def test_a_worker_that_died_while_it_gathered(remote: RemotePortal) -> None:
     remote.datasets, remote.most_rows = [dataset(number) for number in range(5)], 2
     source_id = source(remote)
     job_id = start(source_id)
-    gathering = runner.gather(job_id)
+    gathering: Any = runner.gather(job_id)
     next(gathering)
     runner.process_batch(source_id)
     gathering.close()  # the worker is gone, and its lease with it
@@ -746,7 +775,7 @@ def test_a_job_that_is_aborted_while_it_is_gathered(remote: RemotePortal) -> Non
     remote.datasets, remote.most_rows = [dataset(number) for number in range(6)], 2
     source_id = source(remote)
     job_id = start(source_id)
-    gathering = runner.gather(job_id)
+    gathering: Any = runner.gather(job_id)
     next(gathering)
     act("harvest_job_abort", id=job_id)
     work_off(*gathering)

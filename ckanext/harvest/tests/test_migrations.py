@@ -213,7 +213,10 @@ def test_what_is_deleted_takes_along_what_belongs_to_it() -> None:
             " ORDER BY gathered, id LIMIT 50",
             "harvest_object_open_idx",
         ),
-        ("SELECT id FROM harvest_object WHERE needs_index AND harvest_source_id = 's'", "harvest_object_needs_index_idx"),
+        (
+            "SELECT id FROM harvest_object WHERE needs_index AND harvest_source_id = 's'",
+            "harvest_object_needs_index_idx",
+        ),
         ("SELECT id FROM harvest_job WHERE status IN ('New', 'Running')", "harvest_job_open_idx"),
         (
             "SELECT id FROM harvest_object WHERE current AND package_id = 'p'",

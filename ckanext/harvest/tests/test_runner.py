@@ -254,9 +254,7 @@ def test_only_so_many_workers_are_at_a_source(source_id: str, ckan_config: dict[
     assert runner.process_batch(source_id) != []
 
 
-def test_a_result_is_thrown_away_if_another_worker_took_over(
-    script: Script, source_id: str, batched: None
-) -> None:
+def test_a_result_is_thrown_away_if_another_worker_took_over(script: Script, source_id: str, batched: None) -> None:
     """A worker that was taken for dead and comes back changes nothing that another one has in hand."""
 
     def overtaken(obj: HarvestObject) -> Any:
@@ -483,7 +481,7 @@ def test_a_document_that_solr_refuses(script: Script, source_id: str, batched: N
     script.guids = ("one", "two", "three")
 
     def save(obj: HarvestObject) -> Any:
-        package = {"id": package_id(obj.guid), "title": f"Record {obj.guid}"}
+        package: dict[str, Any] = {"id": package_id(obj.guid), "title": f"Record {obj.guid}"}
         if obj.guid == "two":  # longer than any term that Lucene takes
             package["extras"] = [{"key": "immense", "value": "x" * 40_000}]
         return ScriptedHarvester()._create_or_update_package(package, obj, package_dict_form="package_show")
@@ -541,10 +539,15 @@ def test_a_gather_stage_is_run_by_one_worker(script: Script, source_id: str) -> 
     """A doubled message finds nothing to claim, while the stage runs and after it."""
     job_id = start(source_id)
     seen: list[Any] = []
-    script.gather = lambda job: (seen.append(in_thread(lambda: list(runner.gather(job_id)))), save_objects(job))[1]
+
+    def gather(job: HarvestJob) -> list[str]:
+        seen.extend(in_thread(lambda: list(runner.gather(job_id))))
+        return save_objects(job)
+
+    script.gather = gather
     work_off(Next("gather", job_id))
     assert script.calls.count("gather") == 1
-    assert not any(step.task == "gather" for steps in seen for step in steps)
+    assert not any(step.task == "gather" for step in seen)
     assert counts(ended(job_id)) == {"added": 1}
     assert list(runner.gather(job_id)) == []
 

@@ -21,6 +21,7 @@ from ckanext.harvest.model import (
     HarvestObjectError,
     HarvestObjectExtra,
     record,
+    work,
 )
 from ckanext.harvest.tests import scripted_harvester
 from ckanext.harvest.tests.harvesting import (
@@ -167,9 +168,7 @@ def test_truthy_answers_of_the_import_stage(script: Script, source_id: str, answ
 
 
 @pytest.mark.parametrize(("stage", "name"), [("fetch", "Fetch"), ("imports", "Import")])
-def test_an_exception_in_a_stage_fails_the_object_alone(
-    script: Script, source_id: str, stage: str, name: str
-) -> None:
+def test_an_exception_in_a_stage_fails_the_object_alone(script: Script, source_id: str, stage: str, name: str) -> None:
     """The object gets the exception as its error, the other objects of the batch arrive."""
     script.guids = ("one", "two", "three")
     good: Any = fetch if stage == "fetch" else save_by_hand
@@ -326,7 +325,7 @@ def test_objects_wait_until_all_is_gathered(script: Script, source_id: str) -> N
         with model.meta.engine.connect() as connection:
             wanted = sa.text("SELECT count(*) FROM harvest_object WHERE state = 'WAITING' AND harvest_job_id = :id")
             assert connection.scalar(wanted, {"id": job.id}) == 1
-        worked.extend(runner.work.claim_objects(source_id, "somebody", 10))
+        worked.extend(work.claim_objects(source_id, "somebody", 10))
 
     script.gather = then(save_objects, look, lambda job: [])
     assert counts(harvest(source_id)) == {"added": 1}
@@ -639,7 +638,11 @@ def test_an_invalid_dataset_among_good_ones(script: Script, source_id: str) -> N
 
     def invalid(obj: HarvestObject) -> Any:
         harvester = p.get_plugin("scripted_harvester")
-        package = {"id": package_id(obj.guid), "title": obj.guid, "tags": [{"name": "!" if obj.guid == "two" else "ok"}]}
+        package = {
+            "id": package_id(obj.guid),
+            "title": obj.guid,
+            "tags": [{"name": "!" if obj.guid == "two" else "ok"}],
+        }
         return harvester._create_or_update_package(package, obj, package_dict_form="package_show")
 
     script.imports = invalid
@@ -662,7 +665,7 @@ def test_a_harvester_without_a_base_class() -> None:
 
 def test_the_instance_that_a_test_holds_shows_what_became_of_it(script: Script, source_id: str) -> None:
     """States are set on the instance in the shared session, which third-party tests hold and read."""
-    held = []
+    held: list[HarvestObject] = []
     script.imports = then(held.append, save_by_hand)
     job_id = start(source_id)
     list(runner.gather(job_id))
@@ -675,8 +678,11 @@ def test_states_during_the_stages(script: Script, source_id: str) -> None:
     seen = {}
 
     def note(stage: str) -> Callable[[HarvestObject], None]:
-        return lambda obj: seen.update({stage: (obj.state, bool(obj.fetch_started), bool(obj.fetch_finished),
-                                                bool(obj.import_started), obj.job.status, obj.source.id)})
+        def look(obj: HarvestObject) -> None:
+            times = (obj.fetch_started, obj.fetch_finished, obj.import_started)
+            seen[stage] = (obj.state, *map(bool, times), obj.job.status, obj.source.id)
+
+        return look
 
     script.gather = then(lambda job: seen.update(gather=(job.status, bool(job.gather_started))), save_objects)
     script.fetch = then(note("fetch"), fetch)
@@ -691,7 +697,7 @@ def test_states_during_the_stages(script: Script, source_id: str) -> None:
 
 def test_a_job_without_a_harvester(source_id: str) -> None:
     """The job of a type that no plugin provides any more ends with an error that names the type."""
-    row = runner.HarvestJob.get(start(source_id))
+    row = HarvestJob.get(start(source_id))
     row.source.type = "vanished"
     model.Session.commit()
     work_off(runner.Next("gather", row.id))

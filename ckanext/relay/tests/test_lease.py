@@ -17,7 +17,10 @@ from ckanext.relay import lease
 _metadata = sa.MetaData()
 leases = lease.table("relay_test_lease", _metadata)
 things = sa.Table(
-    "relay_test_thing", _metadata, sa.Column("id", sa.Integer, primary_key=True), sa.Column("claimed_by", sa.UnicodeText)
+    "relay_test_thing",
+    _metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("claimed_by", sa.UnicodeText),
 )
 
 

@@ -67,6 +67,27 @@ def test_half_a_character_has_a_hash() -> None:
 
 
 @pytest.mark.parametrize(
+    ("fields", "wrong"),
+    [
+        ({}, None),
+        ({"tags": None, "groups": [], "organization": None, "title": None}, None),
+        ({"tags": [{"name": 7}], "notes": 7}, None),
+        ({"tags": ["water"]}, "tags is no list of objects"),
+        ({"resources": {"url": "u"}}, "resources is no list of objects"),
+        ({"groups": "water"}, "groups is no list of objects"),
+        ({"extras": {"a": "b"}}, "extras is no list of objects"),
+        ({"extras": [{"value": "b"}]}, "an extra has no key"),
+        ({"name": 7}, "name is no text"),
+        ({"title": ["a"]}, "title is no text"),
+        ({"organization": "city"}, "organization is no object"),
+    ],
+)
+def test_a_record_of_another_shape(fields: dict[str, Any], wrong: str | None) -> None:
+    """What CKAN would never show is named, so that nobody falls over it."""
+    assert mapping.malformed(changed(**fields)) == wrong
+
+
+@pytest.mark.parametrize(
     ("tags", "default", "expected"),
     [
         (None, [{"name": "a"}], [{"name": "a"}]),
@@ -124,7 +145,8 @@ def test_resources_are_links_here() -> None:
     package = {"resources": [{"url": "u", "url_type": "upload", "revision_id": "r", "name": "n"}]}
     mapping.clean_resources(package)
     assert package["resources"] == [{"url": "u", "name": "n"}]
-    for empty in ({}, {"resources": None}, {"resources": []}):
+    empties: list[dict[str, Any]] = [{}, {"resources": None}, {"resources": []}]
+    for empty in empties:
         mapping.clean_resources(empty)
 
 

@@ -10,7 +10,9 @@ LONG = "x" * 100
 NUMBERS = [str(number) for number in range(1, 1000)]
 
 
-def unique(ideal: str, taken: list[str], existing: str | None = None, append_type: str = "number-sequence") -> str | None:
+def unique(
+    ideal: str, taken: list[str], existing: str | None = None, append_type: str = "number-sequence"
+) -> str | None:
     return naming.unique(ideal, existing, taken, append_type, "abcdef012345")
 
 

@@ -171,7 +171,9 @@ def test_the_progress_of_a_job(script: Script, source_id: str) -> None:
 def test_the_report_of_a_job(script: Script, source_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """All errors: of the gather stage, and of each object with where it comes from."""
     with_errors(script)
-    monkeypatch.setattr(ScriptedHarvester, "get_original_url", lambda self, object_id: f"http://city/{object_id}", False)
+    monkeypatch.setattr(
+        ScriptedHarvester, "get_original_url", lambda self, object_id: f"http://city/{object_id}", False
+    )
     job = harvest(source_id)
     report = act("harvest_job_report", id=job.id)
     by_guid = {obj.guid: obj.id for obj in objects(job)}

@@ -35,7 +35,12 @@ def test_showing_an_object() -> None:
         "package_id", "report_status", "source", "job", "package", "errors", "extras",
     }  # fmt: skip
     assert (shown["source"], shown["job"], shown["package"]) == (source_id, job.id, obj.package_id)
-    assert (shown["guid"], shown["current"], shown["state"], shown["report_status"]) == ("one", True, "COMPLETE", "added")
+    assert (shown["guid"], shown["current"], shown["state"], shown["report_status"]) == (
+        "one",
+        True,
+        "COMPLETE",
+        "added",
+    )
     assert shown["extras"] == {"format": "xml"}
     [error] = shown["errors"]
     assert (error["message"], error["stage"], error["line"]) == ("A resource is gone", "Import", 3)

@@ -216,4 +216,3 @@ def test_choosing_from_the_list(ckan_config: dict[str, Any]) -> None:
     assert listed(organization_id=active["owner_org"]) == ["active"]
     ckan_config["ckan.harvest.harvest_source_limit"] = "2"
     assert listed() == ["later", "due"]
-

@@ -159,7 +159,10 @@ def test_any_text_is_a_url(url: str) -> None:
     [
         ({}, "MANUAL"),
         ({"frequency": ""}, "MANUAL"),
-        *(({"frequency": each}, each.upper()) for each in ("MANUAL", "monthly", "Weekly", "BIWEEKLY", "daily", "ALWAYS")),
+        *(
+            ({"frequency": each}, each.upper())
+            for each in ("MANUAL", "monthly", "Weekly", "BIWEEKLY", "daily", "ALWAYS")
+        ),
     ],
 )
 def test_frequencies(given: dict[str, str], kept: str) -> None:

@@ -282,7 +282,8 @@ def test_no_exception_is_swallowed() -> None:
     for name, path in ALL:
         lines = path.read_text(encoding="utf-8").splitlines()
         for node in ast.walk(tree(path)):
-            if isinstance(node, ast.ExceptHandler) and all(isinstance(each, ast.Pass) for each in node.body):
-                if node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"):
-                    found.append(f"{name}:{node.lineno}: {lines[node.lineno - 1].strip()}")
+            if not isinstance(node, ast.ExceptHandler) or not all(isinstance(each, ast.Pass) for each in node.body):
+                continue
+            if node.type is None or ast.unparse(node.type) in ("Exception", "BaseException"):
+                found.append(f"{name}:{node.lineno}: {lines[node.lineno - 1].strip()}")
     assert found == []
