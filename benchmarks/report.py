@@ -50,6 +50,7 @@ class Result:
             ],
             "floor": self.floor,
             "memory": self.memory,
+            "profile": self.profile,
             "targets": [vars(target) for target in targets(self)],
         }
 

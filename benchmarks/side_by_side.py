@@ -80,7 +80,8 @@ def main(
         say("ending what was started …")
         bench.down()
         # Also when it was interrupted, or a later part failed: what was measured until then.
-        click.echo(f"{report.table(comparison.result)}\n{report.target_lines(comparison.result)}")
+        click.echo(f"{report.table(comparison.result)}\n\n{report.target_lines(comparison.result)}")
+        click.echo(comparison.result.profile)
     say(f"took {(time.monotonic() - begun) / 60:.1f} minutes")
     if json_file:
         json_file.write_text(json.dumps(comparison.result.as_dict(), indent=1))

@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
+import string
 from collections.abc import Mapping
 from typing import Any
 
 _BOOLEANS = ("force_all", "override_extras", "clean_tags", "read_only")
+#: What a default extra may name in braces.
+REPLACEMENTS = (
+    "dataset_id",
+    "harvest_source_id",
+    "harvest_source_url",
+    "harvest_source_title",
+    "harvest_job_id",
+    "harvest_object_id",
+)
 _MODES = ("only_local", "create")
 _LISTS = (
     "organizations_filter_include",
@@ -72,6 +82,20 @@ def _check_defaults(config: Mapping[str, Any]) -> None:
             raise ValueError("default_groups must be a list of group names/ids (i.e. strings)")
     if "default_extras" in config and not isinstance(config["default_extras"], dict):
         raise ValueError("default_extras must be a dictionary")
+    for key, value in (config.get("default_extras") or {}).items():
+        _check_replacements(key, value)
+
+
+def _check_replacements(key: str, value: Any) -> None:
+    if not isinstance(value, str):
+        return
+    try:
+        fields = {field for _, field, _, _ in string.Formatter().parse(value) if field is not None}
+    except ValueError as error:
+        raise ValueError(f"default_extras: {key} is no template: {error}") from None
+    if fields - set(REPLACEMENTS):
+        unknown = ", ".join(sorted(f"{{{field}}}" for field in fields - set(REPLACEMENTS)))
+        raise ValueError(f"default_extras: {key} has {unknown}; there are {', '.join(REPLACEMENTS)}")
 
 
 def _are_strings(value: Any) -> bool:

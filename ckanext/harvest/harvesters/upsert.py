@@ -88,7 +88,8 @@ def _update(context: Any, package: dict[str, Any], existing: dict[str, Any], obj
     model.Session.execute(older.values(current=False))
     _make_current(obj, existing["id"])
     tk.get_action("package_update")(context, package)
-    model.Session.commit()
+    if getattr(obj, "batch", None) is None:
+        model.Session.commit()  # else the runner commits once more in any case, with the state of the object
     return True
 
 

@@ -17,28 +17,44 @@ _PLUGINS = ("activity", "harvest")
 _made: dict[str, Any] = {}
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """CKAN's pytest plugin does not register the markers that it knows, and ours must all be registered."""
-    for marker in ("ckan_config(key, value)", "with_plugins(*plugins)", "provide_plugin(name, plugin)"):
-        config.addinivalue_line("markers", f"{marker}: see ckan.tests.pytest_ckan")
+@pytest.fixture(scope="module")
+def loaded_plugins(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The plugins of test.ini, and those that the module names in ``PLUGINS``.
+
+    CKAN's ``with_plugins`` loads them for each test, which takes longer than most of the tests.
+    """
+    import ckan.plugins as p
+    from ckan.common import config
+    from ckan.tests.helpers import _get_test_app
+
+    own = getattr(request.module, "PLUGINS", {})
+    entry_point = p.core._get_service
+
+    def service(name: str) -> Any:
+        return own[name](name=name) if name in own else entry_point(name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(p.core, "_get_service", service)
+        patch.setitem(config, "ckan.plugins", [*p.toolkit.aslist(config["ckan.plugins"]), *own])
+        if "app" not in _made:  # making one is slow, too, and loads plugins by itself
+            _made["app"] = _get_test_app().flask_app
+        p.load_all()
+        yield
+        p.unload_all()
 
 
 @pytest.fixture
-def harvest_db(with_plugins: None, non_clean_db: None, migrate_db_for: Any) -> None:
+def harvest_db(loaded_plugins: None, ckan_config: Any, non_clean_db: None, migrate_db_for: Any) -> None:
     """The plugins and their tables; what other tests left in these stays."""
     for plugin in _PLUGINS:
-        if plugin not in _made:  # plugins are loaded for each test, the tables last as long as the session
+        if plugin not in _made:
             migrate_db_for(plugin)
             _made[plugin] = True
 
 
 @pytest.fixture
 def request_context(harvest_db: None) -> Iterator[None]:
-    """The request context that a worker has around its tasks, of one application for all tests: making one is slow."""
-    if "app" not in _made:
-        from ckan.tests.helpers import _get_test_app
-
-        _made["app"] = _get_test_app().flask_app
+    """The request context that a worker has around its tasks."""
     with _made["app"].test_request_context():
         yield
 

@@ -16,10 +16,8 @@ from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestSource
 from ckanext.harvest.tests.harvesting import act, counts, found, gather_errors, harvest, make_source, objects, start
 from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester, fetch, save_by_hand, save_objects
 
-pytestmark = [
-    pytest.mark.with_plugins({"scripted_harvester": ScriptedHarvester}),
-    pytest.mark.usefixtures("portal"),
-]
+PLUGINS = {"scripted_harvester": ScriptedHarvester}
+pytestmark = pytest.mark.usefixtures("portal")
 
 
 @pytest.fixture(autouse=True)

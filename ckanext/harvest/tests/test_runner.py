@@ -42,10 +42,8 @@ from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester, 
 from ckanext.relay import lease
 from ckanext.relay.errors import AnswerInvalid, RemoteUnavailable
 
-pytestmark = [
-    pytest.mark.with_plugins({"scripted_harvester": ScriptedHarvester}),
-    pytest.mark.usefixtures("portal"),
-]
+PLUGINS = {"scripted_harvester": ScriptedHarvester}
+pytestmark = pytest.mark.usefixtures("portal")
 
 
 @pytest.fixture(autouse=True)

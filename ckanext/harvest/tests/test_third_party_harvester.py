@@ -50,10 +50,8 @@ from ckanext.harvest.tests.scripted_harvester import (
     save_objects,
 )
 
-pytestmark = [
-    pytest.mark.with_plugins({"scripted_harvester": ScriptedHarvester, "bare_harvester": BareHarvester}),
-    pytest.mark.usefixtures("portal"),
-]
+PLUGINS = {"scripted_harvester": ScriptedHarvester, "bare_harvester": BareHarvester}
+pytestmark = pytest.mark.usefixtures("portal")
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
     from .stack import Stack
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """CKAN's pytest plugin does not register the markers that it knows, and ours must all be registered."""
+    for marker in ("ckan_config(key, value)", "with_plugins(*plugins)", "provide_plugin(name, plugin)"):
+        config.addinivalue_line("markers", f"{marker}: see ckan.tests.pytest_ckan")
+
+
 @pytest.fixture(scope="session")
 def stack() -> Iterator[Stack]:
     """The stack of this test run: its services are up, and a test starts the portals and workers that it wants.

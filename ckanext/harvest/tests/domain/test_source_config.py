@@ -48,6 +48,7 @@ def test_an_empty_configuration(text: str | None) -> None:
         {"default_tags": [{"name": "a"}]},
         {"default_groups": ["a", "b"]},
         {"default_extras": {"a": 1}, "override_extras": False},
+        {"default_extras": {"link": "{harvest_source_url}/dataset/{dataset_id}"}},
         {"force_all": True, "clean_tags": False, "read_only": True},
         {"remote_groups": "create", "remote_orgs": "only_local"},
         {"organizations_filter_include": ["a"], "groups_filter_exclude": ["b"]},
@@ -97,3 +98,10 @@ def test_bad_configurations(text: str, message: str) -> None:
     assert str(caught.value).startswith(message)
     if not message.endswith((": ", "object")):
         assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("value", ["{nothing}", "{dataset_id.__class__}", "{}", "{dataset_id"])
+def test_a_default_extra_that_cannot_be_filled_in(value: str) -> None:
+    """The form says so, instead of every record later; and a template reaches into nothing."""
+    with pytest.raises(ValueError, match="default_extras: link"):
+        source_config.parse(json.dumps({"default_extras": {"link": value}}))

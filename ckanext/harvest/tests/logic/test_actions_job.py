@@ -17,10 +17,8 @@ from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObjectE
 from ckanext.harvest.tests.harvesting import STATS, act, harvest, make_source, objects, start, sweep
 from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester, save_by_hand, save_objects
 
-pytestmark = [
-    pytest.mark.with_plugins({"scripted_harvester": ScriptedHarvester}),
-    pytest.mark.usefixtures("portal"),
-]
+PLUGINS = {"scripted_harvester": ScriptedHarvester}
+pytestmark = pytest.mark.usefixtures("portal")
 
 COLUMNS = {"id", "created", "gather_started", "gather_finished", "finished", "source_id", "status"}
 

@@ -9,10 +9,8 @@ from ckanext.harvest.model import HarvestObjectError, HarvestObjectExtra
 from ckanext.harvest.tests.harvesting import act, harvest, make_source, objects
 from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester, save_by_hand
 
-pytestmark = [
-    pytest.mark.with_plugins({"scripted_harvester": ScriptedHarvester}),
-    pytest.mark.usefixtures("portal"),
-]
+PLUGINS = {"scripted_harvester": ScriptedHarvester}
+pytestmark = pytest.mark.usefixtures("portal")
 
 
 @pytest.fixture(autouse=True)

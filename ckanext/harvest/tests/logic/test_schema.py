@@ -37,10 +37,8 @@ class FieldsHarvester(HarvesterBase):
         return None
 
 
-pytestmark = [
-    pytest.mark.with_plugins({"fields_harvester": FieldsHarvester}),
-    pytest.mark.usefixtures("portal"),
-]
+PLUGINS = {"fields_harvester": FieldsHarvester}
+pytestmark = pytest.mark.usefixtures("portal")
 
 
 def mistakes(**fields: Any) -> dict[str, Any]:
