@@ -177,16 +177,24 @@ class Process:
 
     def _refuse_taken_port(self) -> None:
         """What answers on our port before we start is not ours, and would be taken for it."""
-        with socket.socket() as probe:
-            if self.port and probe.connect_ex(("127.0.0.1", self.port)) == 0:
+        # The threads of a process that was killed may keep its sockets open for a moment longer than itself.
+        deadline = time.monotonic() + 3
+        while self.port and answers(self.port):
+            if time.monotonic() > deadline:
                 advice = (
                     f"end that, or remove the port from {self.state}/stack.json to get another (--port: this portal's)"
                 )
                 raise PartFailed(f"port {self.port} of {self.title} is taken by another program: {advice}")
+            time.sleep(0.1)
 
     def _find(self) -> psutil.Process | None:
         record = Record.read(self.pidfile)
         return record.find() if record else None
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def package_folder(name: str) -> Path:
