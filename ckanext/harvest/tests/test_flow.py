@@ -13,9 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 from ckanapi import RemoteCKAN
+from ckanapi.errors import ValidationError
 
 import ckanext.relay.devstack
-from ckanext.harvest.tests.flow import AWAY, Command, Dict, Feed, Site, counts, emptied, small_dataset, wait_until
+from ckanext.harvest.tests.flow import Command, Dict, Feed, Site, counts, emptied, small_dataset, wait_until
 from ckanext.relay.devstack.load import load
 from ckanext.relay.devstack.stack import Stack
 
@@ -294,7 +295,8 @@ def test_a_source_has_one_job_at_a_time(site: Site, feed: Feed) -> None:
     def ask(_: int) -> str | None:
         try:
             return Site(site.stack).start(source["id"])
-        except AWAY:
+        except ValidationError as refused:
+            assert "already is an unrun job" in str(refused.error_dict)
             return None
 
     with ThreadPoolExecutor(6) as people:
