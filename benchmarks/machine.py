@@ -15,16 +15,21 @@ from .sites import Bench
 
 def describe(bench: Bench) -> dict[str, str]:
     reference = _versions(bench.reference.python, "ckan", "ckanext-harvest", "SQLAlchemy")
+    return this_machine() | {
+        "PostgreSQL": bench.postgres.version(),
+        "Solr": bench.solr.version(),
+        "ours": f"CKAN {version('ckan')}, ckanext-relay {version('ckanext-relay')}, Celery {version('celery')}",
+        "reference": f"CKAN {reference[0]}, ckanext-harvest {reference[1]}, SQLAlchemy {reference[2]}",
+    }
+
+
+def this_machine() -> dict[str, str]:
     return {
         "CPU": f"{_model()}, {os.cpu_count()} cores",
         "memory": f"{psutil.virtual_memory().total / 2**30:.1f} GiB",
         "kernel": f"{platform.system()} {platform.release()}",
         "load before": f"{os.getloadavg()[0]:.2f}",
         "Python": platform.python_version(),
-        "PostgreSQL": bench.postgres.version(),
-        "Solr": bench.solr.version(),
-        "ours": f"CKAN {version('ckan')}, ckanext-relay {version('ckanext-relay')}, Celery {version('celery')}",
-        "reference": f"CKAN {reference[0]}, ckanext-harvest {reference[1]}, SQLAlchemy {reference[2]}",
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .scenarios import FIRST, FORCED, INCREMENTAL, SCENARIOS, Run, Scenario
+from .scenarios import CHANGED, FIRST, FORCED, INCREMENTAL, SCENARIOS, Run, Scenario
 
 REFERENCE, TWO, ONE = "reference", "ours-2", "ours-1"
 TITLES = {REFERENCE: "ckanext-harvest", TWO: "ours, 2 proc.", ONE: "ours, 1 proc."}
@@ -109,12 +109,13 @@ def _ratio(reference: float | None, ours: float | None) -> str:
 
 def targets(result: Result) -> list[Target]:
     found = [
-        _faster(result, FIRST, TWO, 2.5),
-        _faster(result, FIRST, ONE, 1.6),
-        _faster(result, FORCED, TWO, 10),
-        _faster(result, FORCED, ONE, 10),
+        _faster(result, FIRST, TWO, 4),
+        _faster(result, FIRST, ONE, 2),
+        _faster(result, FORCED, TWO, 30),
+        _faster(result, FORCED, ONE, 30),
         _faster(result, INCREMENTAL, TWO, 1),
         _faster(result, INCREMENTAL, ONE, 1),
+        _faster(result, CHANGED, TWO, 4),
     ]
     for side in (TWO, ONE):
         run = result.fastest(FIRST, side)

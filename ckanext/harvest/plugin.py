@@ -2,37 +2,77 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from typing import Any
 
 import ckan.plugins as p
 import ckan.plugins.toolkit as tk
+from ckan.exceptions import CkanConfigurationException
 from ckan.lib.plugins import DefaultDatasetForm
 
-from ckanext.relay.config import declare as declare_relay
+from ckanext.relay import config as relay_config
+from ckanext.relay import redaction, search
+from ckanext.relay.errors import ConfigurationError
 
-from . import cli, datasets, sources, tasks  # noqa: F401  (a worker finds the tasks because the plugin loads them)
+from . import (
+    activities,
+    cli,
+    config,
+    datasets,
+    helpers,
+    sources,
+    tasks,  # noqa: F401  (a worker finds the tasks because the plugin loads them)
+    views,
+)
 from .logic import schema
 from .logic.action import get_actions
 from .logic.auth import get_auth_functions
-from .model import HarvestJob, HarvestObject, HarvestSource  # noqa: F401  (third parties import them from here)
+from .model import HarvestJob, HarvestObject, HarvestSource, db_log  # noqa: F401  (third parties import them here)
 from .sources import DATASET_TYPE_NAME
 
 
 @tk.blanket.actions(get_actions)
 @tk.blanket.auth_functions(get_auth_functions)
+@tk.blanket.blueprints(views.get_blueprints)
 @tk.blanket.cli(cli.get_commands)
+@tk.blanket.helpers(helpers.get_helpers)
 class Harvest(p.SingletonPlugin, DefaultDatasetForm):
     """Sources, jobs, and the dataset type of sources."""
 
     p.implements(p.IConfigDeclaration)
+    p.implements(p.IConfigurable)
+    p.implements(p.IConfigurer)
     p.implements(p.IDatasetForm, inherit=True)
+    p.implements(p.IFacets, inherit=True)
     p.implements(p.IPackageController, inherit=True)
+
+    #: Whether CKAN is configuring the plugin just now.
+    startup = False
 
     # IConfigDeclaration
 
     def declare_config_options(self, declaration: Any, key: Any) -> None:
-        declare_relay(declaration, os.path.join(os.path.dirname(__file__), "config_declaration.yaml"))
+        relay_config.declare(declaration, os.path.join(os.path.dirname(__file__), "config_declaration.yaml"))
+
+    # IConfigurer
+
+    def update_config(self, config_: Any) -> None:
+        tk.add_template_directory(config_, "templates")
+
+    # IConfigurable
+
+    def configure(self, config_: Any) -> None:
+        Harvest.startup = True
+        relay_config.add_older_broker_setting(config.broker_url)
+        redaction.install()
+        try:
+            config.check()
+        except ConfigurationError as error:
+            raise CkanConfigurationException(f"{error} {error.hint or ''}".rstrip()) from None
+        _configure_db_logger(config_)
+        activities.keep_secrets_out()
+        Harvest.startup = False
 
     # IDatasetForm
 
@@ -51,6 +91,14 @@ class Harvest(p.SingletonPlugin, DefaultDatasetForm):
     def show_package_schema(self) -> dict[str, Any]:
         return schema.harvest_source_show_package_schema()
 
+    # IFacets
+
+    def dataset_facets(self, facets_dict: Any, package_type: str) -> Any:
+        return _facets() if package_type == DATASET_TYPE_NAME else facets_dict
+
+    def organization_facets(self, facets_dict: Any, organization_type: str, package_type: str | None) -> Any:
+        return _facets() if package_type == DATASET_TYPE_NAME else facets_dict
+
     # IPackageController
 
     def after_dataset_create(self, context: Any, pkg_dict: dict[str, Any]) -> None:
@@ -58,6 +106,7 @@ class Harvest(p.SingletonPlugin, DefaultDatasetForm):
             sources.create_row(pkg_dict)
 
     def after_dataset_update(self, context: Any, pkg_dict: dict[str, Any]) -> None:
+        search.changed(context, pkg_dict["id"])
         if pkg_dict.get("type") == DATASET_TYPE_NAME:
             sources.update_row(pkg_dict)
 
@@ -79,6 +128,16 @@ class Harvest(p.SingletonPlugin, DefaultDatasetForm):
         return search_params
 
 
+def _facets() -> dict[str, str]:
+    """Return by what sources are narrowed down."""
+    return {"frequency": tk._("Frequency"), "source_type": tk._("Type")}
+
+
+def _configure_db_logger(config_: Any) -> None:
+    """Keep the log messages in the database that the settings ask for."""
+    db_log.configure(config.log_scope(), config.log_level())
+
+
 def _create_harvest_source_object(context: Any, data_dict: dict[str, Any]) -> HarvestSource:
     """Kept for third parties; see :func:`ckanext.harvest.sources.create_row`."""
     return sources.create_row(data_dict)
@@ -92,3 +151,17 @@ def _update_harvest_source_object(context: Any, data_dict: dict[str, Any]) -> Ha
 def _delete_harvest_source_object(context: Any, data_dict: dict[str, Any]) -> None:
     """Kept for third parties; see :func:`ckanext.harvest.sources.delete_row`."""
     sources.delete_row(data_dict["id"])
+
+
+def _get_logic_functions(module_root: str, logic_functions: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Kept for third parties: return the functions of a package's modules get, create, update, patch and delete."""
+    found = {} if logic_functions is None else logic_functions
+    for name in ("get", "create", "update", "patch", "delete"):
+        try:
+            module = importlib.import_module(f"{module_root}.{name}")
+        except ModuleNotFoundError as error:
+            if error.name != f"{module_root}.{name}":
+                raise
+            continue  # a plugin need not have all of them
+        found.update((key, each) for key, each in vars(module).items() if not key.startswith("_") and callable(each))
+    return found

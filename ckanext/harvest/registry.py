@@ -16,7 +16,11 @@ log = logging.getLogger(__name__)
 def harvesters() -> Iterator[tuple[dict[str, Any], Any]]:
     """Yield the info and the instance of each enabled harvester; one that does not say its name is logged and left."""
     for harvester in p.PluginImplementations(IHarvester):
-        info = harvester.info() if hasattr(harvester, "info") else None
+        try:
+            info = harvester.info() if hasattr(harvester, "info") else None
+        except Exception:  # third-party code: the others are there all the same
+            log.exception("Harvester %s raises in info()", harvester)
+            continue
         if info and info.get("name"):
             yield info, harvester
         else:

@@ -6,6 +6,7 @@ message: it returns what comes next, as hints for :mod:`ckanext.harvest.tasks`.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Iterable, Iterator
@@ -19,10 +20,20 @@ from ckan.lib.search import SearchError, SearchIndexError
 from ckanext.relay import lease, search
 from ckanext.relay.errors import RelayError
 
-from . import config, registry
+from . import config, notifications, registry
 from .domain import job_state, object_state, outcome
 from .domain.outcome import Step
-from .model import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError, jobs, lease_table, record, work
+from .model import (
+    HarvestGatherError,
+    HarvestJob,
+    HarvestObject,
+    HarvestObjectError,
+    jobs,
+    lease_table,
+    mails,
+    record,
+    work,
+)
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +46,8 @@ _UNIQUE_VIOLATION = "23505"  # PostgreSQL's code
 GRACE_SECONDS = 60
 #: Seconds before what failed for a passing reason is tried again, doubled at each try.
 RETRY_SECONDS = 15
+#: The name of the sweep where it says when it last ran.
+SWEEP = "harvest sweep"
 
 
 @dataclass(frozen=True)
@@ -52,11 +65,16 @@ class Batch:
 
     A harvester whose class says ``batched_writes`` finds it as ``harvest_object.batch``: it may leave its dataset
     uncommitted and put the id into ``saved``; the dataset is then committed together with its object's state, and
-    indexed with the batch.
+    indexed with the batch, from ``documents`` if its document was made already (:func:`ckanext.relay.search.saved`).
     """
 
     lease_id: str
+    #: the objects of the batch, all of one source
+    objects: list[HarvestObject] = field(default_factory=list)
+    #: what the harvester looked up for all of them
+    memo: dict[str, Any] = field(default_factory=dict)
     saved: dict[str, str] = field(default_factory=dict)
+    documents: search.Documents = field(default_factory=dict)
     #: objects whose datasets are committed, with the datasets' ids
     to_index: dict[str, str] = field(default_factory=dict)
     #: whether anything was sent to Solr
@@ -89,13 +107,15 @@ def gather(job_id: str) -> Iterator[Next]:
 def _gather_claimed(job: HarvestJob) -> Iterator[Next]:
     harvester = registry.find(job.source.type)
     if harvester is None:
+        mail = _mail(job.id)
         record.abort(job, f"No harvester could be found for source type {job.source.type}")
+        yield from mail
         return
     if job.attempts > TRIES:
         HarvestGatherError.create(f"Given up after {TRIES} tries: the worker process died each time", job)
         record.gather_ends(job)
         return
-    streams = registry.streams(harvester)
+    job_id, streams = job.id, registry.streams(harvester)
     if job.attempts > 1 and not streams:
         record.discard_objects(job)  # what a worker that died left behind
     record.gather_begins(job)
@@ -109,20 +129,27 @@ def _gather_claimed(job: HarvestJob) -> Iterator[Next]:
             HarvestGatherError.create("The gather stage failed without saying why", job)
     except Exception as error:  # the boundary to third-party code
         model.Session.rollback()
+        if record.is_gone(job_id):
+            log.info("Job %s was removed while it was gathered: its source was cleared", job_id)
+            return
         job = record.attached(job)
-        if _is_passing(error) and job.attempts < TRIES:
-            raise  # the job stays as it is, the next sweep gathers it again
+        if _is_passing(error) and job.attempts < TRIES and record.is_running(job.id):
+            log.warning("Gathering job %s waits for another try: %s", job.id, describe(error))
+            job.claimed_by = _put_off(job.id, job.attempts)
+            model.Session.commit()
+            return
         log.exception("Gathering job %s failed", job.id)
         if not streams:
             record.discard_objects(job)
-        HarvestGatherError.create(_describe(error), job)
-    record.gather_ends(record.attached(job))
+        HarvestGatherError.create(describe(error), job)
+    if not record.is_gone(job_id):
+        record.gather_ends(record.attached(job))
 
 
 def _process_or_finish(job_id: str) -> Iterator[Next]:
-    job = model.Session.get(HarvestJob, job_id)
-    if job is None or job.status != job_state.RUNNING:
+    if not record.is_running(job_id):
         return
+    job = model.Session.get(HarvestJob, job_id)
     if job_id in work.jobs_to_finish(job.source_id):
         yield Next("finish", job_id)
     else:
@@ -152,9 +179,10 @@ def process_batch(source_id: str) -> list[Next]:
 def _process_claimed(source_id: str, lease_id: str) -> bool:
     batch = Batch(lease_id)
     batch.to_index.update(work.claim_unindexed(source_id, lease_id, config.batch_size()))
-    ids = work.claim_objects(source_id, lease_id, config.batch_size())
+    ids = work.claim_objects(source_id, lease_id, _share(source_id))
     # read at once, and kept here so that the session, which holds them weakly, finds them one by one below
     loaded = model.Session.query(HarvestObject).filter(HarvestObject.id.in_(ids)).all()
+    batch.objects = loaded
     log.debug("%s objects of source %s claimed", len(loaded), source_id)
     until = time.monotonic() + BATCH_SECONDS
     for position, object_id in enumerate(ids):
@@ -164,6 +192,27 @@ def _process_claimed(source_id: str, lease_id: str) -> bool:
         process_object(object_id, batch)
     _index(batch)
     return bool(ids or batch.to_index)
+
+
+def _share(source_id: str) -> int:
+    """Return how many objects to claim, so that as many workers as may work on the source all have something to do."""
+    most, workers = config.batch_size(), config.workers_per_source()
+    return min(most, max(1, most // 5, work.count_ready(source_id, most * workers) // workers))
+
+
+def process_one(object_id: str) -> bool:
+    """Claim one object and take it through its stages, for who works by hand; False if it is not to be had.
+
+    :raises SearchUnavailable: Solr went away; the dataset is indexed later
+    """
+    task = f"process object {object_id}"
+    with lease.held(lease_table, task, longest=longest("process")) as lease_id, search.deferred_commits():
+        if not work.claim_object(object_id, lease_id):
+            return False
+        batch = Batch(lease_id, [model.Session.get(HarvestObject, object_id, populate_existing=True)])
+        process_object(object_id, batch)
+        _index(batch)
+    return True
 
 
 def process_object(object_id: str, batch: Batch) -> None:
@@ -191,7 +240,7 @@ def process_object(object_id: str, batch: Batch) -> None:
         if _try_later(obj, error):
             return
         log.exception("Object %s failed", object_id)
-        _end_object(object_id, obj, _fail(obj, _describe(error), stage), batch)
+        _end_object(object_id, obj, _fail(obj, describe(error), stage), batch)
 
 
 def fetch_object(obj: HarvestObject) -> Step:
@@ -213,10 +262,15 @@ def _try_later(obj: HarvestObject, error: Exception) -> bool:
     """Put an object off, for longer at each try, if its error may pass and it has tries left. Commits."""
     if not _is_passing(error) or obj.retry_times >= TRIES:
         return False
-    log.warning("Object %s waits for another try: %s", obj.id, _describe(error))
-    obj.claimed_by = lease.postpone(lease_table, f"retry {obj.id}", RETRY_SECONDS * 2 ** (obj.retry_times - 1))
+    log.warning("Object %s waits for another try: %s", obj.id, describe(error))
+    obj.claimed_by = _put_off(obj.id, obj.retry_times)
     model.Session.commit()
     return True
+
+
+def _put_off(row_id: str, tries: int) -> str:
+    """Return a lease that keeps a job or object from the workers for a while, longer after each try."""
+    return lease.postpone(lease_table, f"retry {row_id}", RETRY_SECONDS * 2 ** (tries - 1))
 
 
 def _end_object(object_id: str, obj: HarvestObject, step: Step, batch: Batch) -> None:
@@ -254,7 +308,7 @@ def _index(batch: Batch) -> None:
     """Send the batch's datasets to Solr and commit once. What fails half-way stays marked and is done again."""
     if not (batch.to_index or batch.wrote):
         return
-    refused = search.index(batch.to_index.values())
+    refused = search.index(batch.to_index.values(), batch.documents)
     model.Session.rollback()  # nothing was written since the last object; end the transaction that read the datasets
     work.indexed(list(batch.to_index))
     for object_id, package_id in batch.to_index.items():
@@ -277,7 +331,8 @@ def _is_passing(error: BaseException) -> bool:
     return isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError, SearchError, SearchIndexError))
 
 
-def _describe(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
+    """Return what an error says to who looks after the source."""
     if isinstance(error, RelayError):
         return str(error)
     if isinstance(error, sa.exc.DBAPIError):
@@ -293,7 +348,19 @@ def finish(job_id: str) -> list[Next]:
     job = HarvestJob.get(job_id)
     if job is None or job_id not in work.jobs_to_finish(job.source_id):
         return []
-    return [Next("reindex", job.source_id)] if record.finish(job_id) else []
+    mail = _mail(job_id)
+    return [Next("reindex", job.source_id), *mail] if record.finish(job_id) else []
+
+
+def _mail(job_id: str) -> list[Next]:
+    """Record, before the job ends, that people are to be told of it."""
+    return [Next("mail", job_id)] if notifications.job_ends(job_id) else []
+
+
+def mail(job_id: str) -> list[Next]:
+    """Tell people that a job has ended. What fails is tried again by a later sweep."""
+    notifications.send(job_id)
+    return []
 
 
 def reindex(source_id: str) -> list[Next]:
@@ -313,8 +380,9 @@ def reindex(source_id: str) -> list[Next]:
 
 def sweep() -> Iterator[Next]:
     """Start what is due and find what nobody works on; does nothing while another sweep runs."""
-    with lease.only_one("harvest sweep") as mine:
+    with lease.only_one(SWEEP) as mine:
         if mine:
+            lease.note(lease_table, SWEEP)
             lease.forget_expired(lease_table)
             _start_due()
             yield from tick()
@@ -324,17 +392,30 @@ def tick(source_id: str | None = None) -> Iterator[Next]:
     """End what is over, and name what nobody works on; of one source only if one is named."""
     yield from _end_timed_out(source_id)
     for job_id in work.jobs_to_finish(source_id):
-        yield from finish(job_id)
+        with _apart(f"job {job_id}"):
+            yield from finish(job_id)
     yield from (Next("gather", job_id) for job_id in work.jobs_to_gather(source_id))
     yield from (Next("process", each) for each in work.sources_to_process() if source_id in (None, each))
+    yield from (Next("mail", job_id) for job_id in mails.due() if source_id is None)
 
 
 def _start_due() -> None:
-    for source in jobs.due_sources(record.now()):
-        try:
-            jobs.start_due(source)
-        except (jobs.JobOpen, jobs.SourceInactive):
-            log.info("Source %s was started or switched off meanwhile", source.id)
+    for source_id in jobs.due_sources(record.now()):
+        with _apart(f"source {source_id}"):
+            try:
+                jobs.start_due(source_id)
+            except (jobs.JobOpen, jobs.NoSource, jobs.SourceInactive):
+                log.info("Source %s was started, switched off or removed meanwhile", source_id)
+
+
+@contextlib.contextmanager
+def _apart(what: str) -> Iterator[None]:
+    """Keep what goes wrong with one source from the others: the boundary of each step of a sweep."""
+    try:
+        yield
+    except Exception:
+        model.Session.rollback()
+        log.exception("The sweep passes over %s", what)
 
 
 def _end_timed_out(source_id: str | None) -> Iterable[Next]:
@@ -342,8 +423,11 @@ def _end_timed_out(source_id: str | None) -> Iterable[Next]:
     if not minutes:
         return
     query: Any = HarvestJob.filter(status=job_state.RUNNING)
-    for job in query.filter_by(source_id=source_id) if source_id else query:
-        last = job.get_last_action_time()
-        if last and (record.now() - last).total_seconds() > minutes * 60:
-            record.abort(job, f"Job {job.id} timeout: nothing happened for {minutes} minutes (ckan.harvest.timeout)")
-            yield Next("reindex", job.source_id)
+    for job in (query.filter_by(source_id=source_id) if source_id else query).all():
+        with _apart(f"job {job.id}"):
+            last = job.get_last_action_time()
+            if last and (record.now() - last).total_seconds() > minutes * 60:
+                error = f"Job {job.id} timeout: nothing happened for {minutes} minutes (ckan.harvest.timeout)"
+                mail = _mail(job.id)
+                record.abort(job, error)
+                yield from (Next("reindex", job.source_id), *mail)

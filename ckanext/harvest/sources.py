@@ -9,6 +9,7 @@ import ckan.plugins.toolkit as tk
 from ckan import model
 
 from ckanext.relay import secrets
+from ckanext.relay.errors import redact
 
 from .logic.auth import may_edit_source
 from .logic.dictization import harvest_job_dictize
@@ -107,13 +108,17 @@ def show(context: Any, pkg_dict: dict[str, Any]) -> None:
     if source is None:
         return
     pkg_dict["status"] = status(source.id, {})
+    # the row has the truth: what comes from the search index is masked already
+    pkg_dict["url"], shown = redact(source.url), secrets.mask_json(source.config)
+    if (pkg_dict["url"], shown) != (source.url, source.config) and may_edit_source(context, source.id):
+        pkg_dict["url"], shown = source.url, source.config
+    for extra in pkg_dict.get("extras", ()):
+        if extra["key"] == "config":  # shown by CKAN's own schema
+            extra["value"] = shown
     if not pkg_dict.get("config"):
         return
-    # the row has the truth: what comes from the search index is masked already
-    pkg_dict["config"] = source.config
-    if not may_edit_source(context, source.id):
-        pkg_dict["config"] = secrets.mask_json(source.config)
-    for name, value in _config_keys(pkg_dict["config"]).items():
+    pkg_dict["config"] = shown
+    for name, value in _config_keys(shown).items():
         if name in pkg_dict and name not in ("config", "url", "title"):
             pkg_dict[name] = value
 
@@ -132,14 +137,19 @@ def index(document: dict[str, Any]) -> dict[str, Any]:
         if name not in ("url", "title", "name", "id"):
             document.pop(name, None)
     for blob in ("data_dict", "validated_data_dict"):
-        document[blob] = json.dumps(_without_secrets(json.loads(document[blob])))
+        shown = json.loads(document[blob])
+        if "status" in document:
+            shown.setdefault("status", document["status"])  # CKAN 2.11 validates after show(), which drops it
+        document[blob] = json.dumps(without_secrets(shown))
     if document.get("config"):
         document["config"] = document["extras_config"] = ""
+    document["url"] = redact(document.get("url") or "")
     document["status"] = json.dumps(_short(status(document["id"], {"error_summmary_limit": 3})))
     return document
 
 
-def _without_secrets(shown: dict[str, Any]) -> dict[str, Any]:
+def without_secrets(shown: dict[str, Any]) -> dict[str, Any]:
+    """Return a shown source with the secrets of its configuration and of its URL masked."""
     shown = secrets.mask(shown)
     if shown.get("config"):
         shown["config"] = secrets.mask_json(shown["config"])

@@ -6,11 +6,21 @@ from collections.abc import Iterable
 from typing import Any
 
 from ckanext.relay import config as relay_config
-from ckanext.relay import tickets
-from ckanext.relay.celery_app import BULK, PRIORITY, add_queues, add_sweep, app, send, send_after_commit
+from ckanext.relay import lease, tickets
+from ckanext.relay.celery_app import (
+    BULK,
+    PRIORITY,
+    add_queues,
+    add_sweep,
+    app,
+    processes,
+    send,
+    send_after_commit,
+    worker_name,
+)
 
 from . import config, runner
-from .model import HarvestJob, lease_table
+from .model import HarvestJob, lease_table, work
 
 KIND = "harvest"
 add_queues(KIND)
@@ -18,8 +28,13 @@ add_queues(KIND)
 
 @app.task(name="harvest.gather")
 def gather(job_id: str) -> None:
-    """Gather a job."""
-    send_all(runner.gather(job_id))
+    """Gather a job. One that nobody waits for leaves the last process of its worker to what does not take hours; the
+    next sweep sends it again."""
+    slot = f"gathering in {worker_name()}"
+    if work.lane(job_id=job_id) != PRIORITY and lease.alive(lease_table, slot) >= max(1, processes() - 1):
+        return
+    with lease.held(lease_table, slot, longest=runner.longest("gather")):
+        send_all(runner.gather(job_id))
 
 
 @app.task(name="harvest.process")
@@ -49,7 +64,14 @@ def sweep() -> None:
 
 add_sweep("harvest.sweep", KIND)
 
-_TASKS = {"gather": gather, "process": process, "finish": finish, "reindex": reindex}
+
+@app.task(name="harvest.mail")
+def mail(job_id: str) -> None:
+    """Tell people that a job has ended."""
+    send_all(runner.mail(job_id))
+
+
+_TASKS = {"gather": gather, "process": process, "finish": finish, "reindex": reindex, "mail": mail}
 
 
 def send_all(steps: Iterable[runner.Next]) -> None:
@@ -61,15 +83,16 @@ def send_all(steps: Iterable[runner.Next]) -> None:
             _send(step, ticket)
 
 
-def _send_again(steps: Iterable[runner.Next]) -> None:
+def send_again(steps: Iterable[runner.Next]) -> None:
     """Send a message for each step that nobody is at; those that may be lost are sent again, the others are copies."""
+    # dropped if nobody comes to it in time, for then the next sweep has sent another
+    expires = 4 * relay_config.sweep_seconds()
     for step in steps:
         if step.task != "process":
-            _send(step)
+            _send(step, expires=expires)
             continue
         for drawn in tickets.drawn(lease_table, runner.process_task(step.id)):
-            # dropped if nobody comes to it in time, for then the next sweep has sent another
-            _send(step, drawn, expires=4 * relay_config.sweep_seconds())
+            _send(step, drawn, expires=expires)
         while ticket := _draw(step):
             _send(step, ticket)
 
@@ -79,17 +102,32 @@ def _draw(step: runner.Next) -> str | None:
 
 
 def _send(step: runner.Next, *ticket: str, **options: Any) -> None:
-    lane = BULK if step.task in ("gather", "process") else PRIORITY
     # a task that hangs is killed after its lease has run out, and its process replaced
     options |= {"countdown": step.countdown, "time_limit": runner.longest(step.task) + runner.GRACE_SECONDS}
-    send(_TASKS[step.task], step.id, *ticket, kind=KIND, lane=lane, **options)
+    send(_TASKS[step.task], step.id, *ticket, kind=KIND, lane=_lane(step), **options)
+
+
+def _lane(step: runner.Next) -> str:
+    if step.task == "gather":
+        return work.lane(job_id=step.id) or BULK
+    if step.task == "process":
+        return work.lane(source_id=step.id) or BULK
+    if step.task == "mail":
+        return BULK  # a mail server may be slow
+    return PRIORITY  # ends what somebody may wait for, and is done in a moment
 
 
 def gather_after_commit(job: HarvestJob) -> None:
     """Send a job that is being handed over in the session's transaction to the workers."""
-    send_after_commit(gather, job.id, kind=KIND, time_limit=runner.longest("gather") + runner.GRACE_SECONDS)
+    limit = runner.longest("gather") + runner.GRACE_SECONDS
+    send_after_commit(gather, job.id, kind=KIND, lane=job.lane or BULK, time_limit=limit)
+
+
+def process_now(source_id: str) -> None:
+    """Let the workers begin with the objects of a source."""
+    send_all([runner.Next("process", source_id)] * config.workers_per_source())
 
 
 def sweep_now(source_id: str | None = None) -> None:
     """Sweep in this process, of one source only if one is named; the work itself is left to the workers."""
-    _send_again(runner.tick(source_id) if source_id else runner.sweep())
+    send_again(runner.tick(source_id) if source_id else runner.sweep())

@@ -17,6 +17,8 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import socket
+from collections.abc import Iterable
 from typing import Any
 
 import celery
@@ -25,8 +27,10 @@ import flask
 import kombu
 from celery import signals
 from ckan import model
+from ckan.exceptions import CkanConfigurationException
 from ckan.model import meta
 from kombu.exceptions import OperationalError
+from kombu.utils.scheduling import round_robin_cycle
 from sqlalchemy import event
 
 from . import config
@@ -36,7 +40,29 @@ log = logging.getLogger(__name__)
 #: Lanes of each kind of work: what a person waits for, and the rest.
 PRIORITY, BULK = "priority", "bulk"
 
+#: How many messages a worker takes from the priority lanes before a bulk lane has a turn.
+PRIORITY_TURNS = 4
+
 _OUTBOX = "ckanext.relay.outbox"
+
+
+class LaneOrder(round_robin_cycle):
+    """In which order a worker that is free looks into its queues in Redis: what a person waits for comes first.
+
+    Now and then a bulk lane has a turn, so that neither starves the other. Queues of the same lane take turns.
+    """
+
+    def __init__(self, it: Iterable[str] | None = None) -> None:
+        super().__init__(list(it or ()))
+        self._in_a_row = 0
+
+    def consume(self, n: int) -> list[str]:
+        bulk_first = self._in_a_row >= PRIORITY_TURNS
+        return sorted(self.items[:n], key=lambda name: name.endswith(f".{PRIORITY}") == bulk_first)
+
+    def rotate(self, last_used: str) -> str:
+        self._in_a_row = self._in_a_row + 1 if last_used.endswith(f".{PRIORITY}") else 0
+        return str(super().rotate(last_used))
 
 
 class CkanTask(celery.Task):
@@ -61,6 +87,7 @@ app = celery.Celery("ckanext.relay", task_cls=CkanTask)
 _ckan: dict[str, flask.Flask] = {}
 _queues: set[str] = set()
 _sweeps: dict[str, str] = {}
+_worker = {"processes": 1}
 
 
 def add_sweep(name: str, kind: str) -> None:
@@ -90,6 +117,18 @@ def send(task: celery.Task, *args: str, kind: str, lane: str = BULK, **options: 
         log.warning("The broker cannot be reached, %s%s waits for the next sweep: %s", task.name, args, error)
 
 
+def purge(kind: str) -> None:
+    """Drop the messages of a kind of work that nobody has taken yet.
+
+    :raises OperationalError: the broker cannot be reached
+    """
+    with app.connection_for_write() as connection:
+        for lane in (PRIORITY, BULK):
+            waiting = kombu.Queue(queue(kind, lane))(connection.default_channel)
+            waiting.queue_declare()
+            waiting.purge()
+
+
 def send_after_commit(task: celery.Task, *args: str, kind: str, lane: str = BULK, **options: Any) -> None:
     """Send a task when the session's transaction is committed, and not at all if it is rolled back."""
     message = functools.partial(send, task, *args, kind=kind, lane=lane, **options)
@@ -117,7 +156,10 @@ def _flask_app() -> flask.Flask:
         from ckan.cli import load_config
         from ckan.config.middleware import make_app
 
-        _ckan["app"] = make_app(load_config(os.environ.get("CKAN_INI")))._wsgi_app
+        try:
+            _ckan["app"] = make_app(load_config(os.environ.get("CKAN_INI")))._wsgi_app
+        except CkanConfigurationException as error:
+            raise SystemExit(f"CKAN's configuration is wrong. {error}") from None
         _let_celery_log()
     return _ckan["app"]
 
@@ -167,6 +209,7 @@ def _settings() -> dict[str, Any]:
         settings["broker_transport_options"] = {
             # the Redis database may be CKAN's own: all our keys carry this prefix
             "global_keyprefix": f"ckanext-relay:{config.site_id()}:",
+            "queue_order_strategy": "ckanext.relay.celery_app:LaneOrder",
             "socket_connect_timeout": 3,
             "visibility_timeout": 3600,
             # who sends from a web request must not wait long for a broker that is down
@@ -176,6 +219,22 @@ def _settings() -> dict[str, Any]:
             "interval_max": 0.2,
         }
     return settings
+
+
+def processes() -> int:
+    """Return how many processes the worker has that this one belongs to; 1 outside of a worker."""
+    return _worker["processes"]
+
+
+def worker_name() -> str:
+    """Return a name that the processes of a worker share, and no others."""
+    return f"{socket.gethostname()}:{os.getppid()}"
+
+
+@signals.worker_init.connect
+def _count_processes(sender: Any, **_: Any) -> None:
+    """Remember, before the processes are forked, how many there will be."""
+    _worker["processes"] = sender.concurrency if isinstance(sender.concurrency, int) else os.cpu_count() or 1
 
 
 @signals.worker_process_init.connect

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 import ckan.plugins.toolkit as tk
@@ -16,9 +17,20 @@ def site_id() -> str:
     return str(tk.config["ckan.site_id"])
 
 
+_older_settings: list[Callable[[], str | None]] = []
+
+
+def add_older_broker_setting(url: Callable[[], str | None]) -> None:
+    """Let a plugin say which broker its older settings name; it answers None if they name none."""
+    if url not in _older_settings:
+        _older_settings.append(url)
+
+
 def broker_url() -> str:
-    """Return the URL of the message broker: Redis as CKAN uses it, unless another one is named."""
-    return str(tk.config["ckanext.relay.broker_url"] or tk.config["ckan.redis.url"])
+    """Return the URL of the message broker: what ``ckanext.relay.broker_url`` says, else what older settings of a
+    plugin say, else Redis as CKAN uses it. It may hold a password: never log it."""
+    named = tk.config["ckanext.relay.broker_url"] or next(filter(None, (url() for url in _older_settings)), None)
+    return str(named or tk.config["ckan.redis.url"])
 
 
 def sweep_seconds() -> int:

@@ -32,9 +32,25 @@ _SECRET_NAME = re.compile(
     r"|(?:api|access|auth|private|subscription|signing|encryption)_?key"
     r"|^(?:auth|bearer|jwt|pass|sig)$"
 )
+_REFERENCE = re.compile(r"(?:env|file):[\w.-]+")
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/?#]*@")
 # The look-behind lets a match begin only where a name begins: a long hostile text costs linear time.
 _NAMED_VALUE = re.compile(r"(?<![\w.%\[\]-])([\w.%\[\]-]+)=([^\s&;,\"'<>()#]+)")
+
+# As a header, or as JSON or Python write one: Authorization: Bearer x, 'X-API-Key': 'x'. A bare "token: x" is prose.
+_HEADER = re.compile(
+    r"(?<![\w-])((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,40}?(?:key|token|auth|secret|password)[\w-]{0,40})(\s*:\s*)"
+    r"(?![\s\"'])[^\r\n\"',<>]+",
+    re.IGNORECASE,
+)
+# "secret": "value", 'secret': 'value', ["secret", "value"]; also inside of another text, where quotes are escaped
+_QUOTED_NAME = re.compile(
+    r"""(?:(?<=[\[(])(?P<pair>(?=[^,]{1,120},)))?(?<!\\)(\\{0,3}["'])([\w.-]{1,100})\2\s?(?(pair),|:)\s?(\\{0,3}["'])"""
+)
+#: Credentials of a scheme; words after it are not: "Bearer authentication", "Basic information".
+_SCHEME = re.compile(
+    r"\b((?i:Bearer|Basic|Token|Apikey|Api-Key))(\s+)(?=[\w.~+/:-]*(?:[\d=_/+~]|[a-z][A-Z]))([\w.~+/:-]{6,}=*)"
+)
 
 _TEMPORARY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -49,14 +65,49 @@ def is_secret_key(name: str) -> bool:
 
 
 def redact(text: str) -> str:
-    """Return the text without user and password of addresses and without the values of ``secret=value`` pairs."""
+    """Return the text without user and password of addresses, and without secrets that show by what stands around
+    them: ``secret=value``, ``"secret": "value"``, ``Authorization: …``, ``Bearer …``."""
 
     def hide(pair: re.Match[str]) -> str:
         name = unquote(pair[1])
         # "key" is no secret in a configuration, but it is what several web services call theirs in an address
         return f"{pair[1]}={MASK}" if name.lower() == "key" or is_secret_key(name) else pair[0]
 
-    return _NAMED_VALUE.sub(hide, _CREDENTIALS.sub(f"{MASK}@", text))
+    text = _NAMED_VALUE.sub(hide, _CREDENTIALS.sub(f"{MASK}@", text))
+    text = _hide_quoted(text)
+    return _SCHEME.sub(rf"\1\2{MASK}", _HEADER.sub(rf"\1\2{MASK}", text))
+
+
+def _hide_quoted(text: str) -> str:
+    kept = []
+    at = 0
+    for name in _QUOTED_NAME.finditer(text):
+        if name.start() < at or not is_secret_key(name[3]):
+            continue
+        end = _closing(text, name[4], name.end())
+        if not _shows_nothing(text[name.end() : end]):
+            kept += [text[at : name.end()], MASK]
+            at = end
+    return "".join([*kept, text[at:]])
+
+
+def _closing(text: str, quote: str, at: int) -> int:
+    """Return where the text ends that was begun with a quote; what is cut off ends with the text."""
+    while (at := text.find(quote, at)) != -1:
+        if text[at - 1] != "\\":
+            return at
+        at += 1
+    return len(text)
+
+
+def _shows_nothing(value: str) -> bool:
+    """Tell whether a value is no secret: masked already, or a reference to one."""
+    return value == MASK or is_reference(value)
+
+
+def is_reference(value: str) -> bool:
+    """Return whether a text stands for a secret that is kept elsewhere: ``env:NAME``, ``file:NAME``."""
+    return _REFERENCE.fullmatch(value) is not None
 
 
 class RelayError(Exception):

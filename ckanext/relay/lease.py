@@ -22,6 +22,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from ckan.model import meta
+from sqlalchemy.dialects import postgresql
 
 from . import config
 
@@ -113,6 +114,26 @@ def alive(lease_table: sa.Table, task: str) -> int:
     query = sa.select(sa.func.count()).where(lease_table.c.task == task, lease_table.c.expires > now)
     with _engine().connect() as connection:
         return int(connection.scalar(query) or 0)
+
+
+def note(lease_table: sa.Table, task: str) -> None:
+    """Record that something was done just now, for :func:`noted`."""
+    values = {"started": now, "expires": now + datetime.timedelta(days=365)}
+    made = postgresql.insert(lease_table).values(id=f"last {task}", task=f"last {task}", **values)
+    execute(made.on_conflict_do_update(index_elements=[lease_table.c.id], set_=values))
+
+
+def noted(lease_table: sa.Table, task: str) -> float | None:
+    """Return how many seconds ago something was done the last time, or None if it never was."""
+    age = sa.extract("epoch", now - lease_table.c.started)
+    with _engine().connect() as connection:
+        seconds = connection.scalar(sa.select(age).where(lease_table.c.id == f"last {task}"))
+    return None if seconds is None else float(seconds)
+
+
+def transaction() -> Any:
+    """Return a transaction of its own on a connection of its own, as a context manager."""
+    return _engine().begin()
 
 
 def forget_expired(lease_table: sa.Table) -> None:

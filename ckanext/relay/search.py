@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import functools
+import json
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import ckan.lib.search.index as search_index
 import ckan.plugins.toolkit as tk
 import pysolr
+import sqlalchemy as sa
+from ckan import logic, model
 from ckan.lib import search
+from ckan.lib.navl.dictization_functions import MissingNullEncoder
 from ckan.lib.search.common import make_connection
-from ckan.logic import index_update_package
+from ckan.logic import schema
 
+from . import ckan_211
 from .errors import RelayError
 
 log = logging.getLogger(__name__)
+
+#: search documents by package id
+Documents = dict[str, dict[str, Any]]
 
 
 class SearchUnavailable(RelayError):
@@ -30,10 +40,112 @@ def deferred_commits() -> Iterator[None]:
     """Let CKAN send documents to Solr without a commit each while the block runs; call :func:`index` after it."""
     before = tk.config.get("ckan.search.solr_commit")
     tk.config["ckan.search.solr_commit"] = False
+    # CKAN makes new validators at each call, so that it finds its own schema different from the one that it shows
+    # datasets with, and validates each with both. A copy, since plugins change what they get.
+    once = functools.cache(schema.default_show_package_schema)
+    try:
+        with (
+            _replaced(schema, "default_show_package_schema", lambda: copy.deepcopy(once())),
+            ckan_211.indexed_by_caller(),
+        ):
+            yield
+    finally:
+        tk.config["ckan.search.solr_commit"] = before
+
+
+@contextlib.contextmanager
+def saved(package_id: str, documents: Documents) -> Iterator[None]:
+    """Make the document of a dataset that the block creates or updates in the session's transaction, for :func:`index`.
+
+    It is made from what the session still holds, and once: whoever asks for the dataset after it was written, such as
+    the activity plugin, is answered from it, as CKAN answers from Solr once the document is there. The caller commits.
+    """
+    if ckan_211.RUNS:
+        with ckan_211.saved_by_caller(package_id):
+            yield  # index() makes the document: nothing that is asked for in the block can be answered from it
+        return
+    made: list[tuple[dict[str, Any], dict[str, Any]]] = []
+    written: list[bool] = []
+
+    def show(reference: str) -> dict[str, Any]:
+        if reference != package_id or not written:
+            return ask_solr(reference)
+        default, custom = both()
+        return {
+            "data_dict": json.dumps(default),
+            "validated_data_dict": json.dumps(custom, cls=MissingNullEncoder),
+            "metadata_modified": default["metadata_modified"],
+        }
+
+    def both() -> tuple[dict[str, Any], dict[str, Any]]:
+        if not made:
+            made.append(logic.package_show_default_and_custom_schemas({"ignore_auth": True}, package_id))
+        return made[0]
+
+    def write() -> None:
+        written.append(True)
+        made.clear()
+
+    ask_solr, savepoint = search.show, model.Session().get_nested_transaction()
+    _in_block.add(package_id)
+    try:
+        with _replaced(search, "show", show), _told_of_writes(write):
+            yield
+            both()
+    finally:
+        _in_block.remove(package_id)
+    if (left_open := model.Session().get_nested_transaction()) is not savepoint:
+        left_open.commit()  # CKAN 2.12.0 leaves it if its caller commits
+    with _Collector.in_place_of_connections() as collector:
+        logic.index_update_package_dicts(both(), defer_commit=True)
+    documents.update((document["id"], document) for document in collector.documents)
+
+
+#: ids of datasets that :func:`saved` is saving
+_in_block: set[str] = set()
+
+
+def changed(context: Any, package_id: str) -> None:
+    """Note that CKAN changed a dataset, which CKAN 2.12.0 forgets if its caller commits: there would be no activity.
+
+    :param context: that of ``package_update``, as ``after_dataset_update`` is given it
+    """
+    if package_id in _in_block:
+        context.setdefault("changed_entities", {}).setdefault("packages", set()).add(package_id)
+
+
+@contextlib.contextmanager
+def _told_of_writes(tell: Callable[[], None]) -> Iterator[None]:
+    """Tell when anything is written in the session, other than an activity, which is about a dataset and not in it."""
+    session = model.Session()
+
+    def flushed(_session: Any, _context: Any) -> None:
+        rows = (*session.new, *session.dirty, *session.deleted)
+        if any(sa.inspect(row).mapper.local_table.name != "activity" for row in rows):
+            tell()
+
+    def executed(state: Any) -> None:
+        if not state.is_select:
+            tell()
+
+    listeners = (("after_flush", flushed), ("do_orm_execute", executed))
+    for event, listener in listeners:
+        sa.event.listen(session, event, listener)
     try:
         yield
     finally:
-        tk.config["ckan.search.solr_commit"] = before
+        for event, listener in listeners:
+            sa.event.remove(session, event, listener)
+
+
+@contextlib.contextmanager
+def _replaced(module: Any, name: str, value: Any) -> Iterator[None]:
+    before = getattr(module, name)
+    setattr(module, name, value)
+    try:
+        yield
+    finally:
+        setattr(module, name, before)
 
 
 def require() -> None:
@@ -48,15 +160,19 @@ def require() -> None:
         raise SearchUnavailable(f"Solr does not answer: {error}") from error
 
 
-def index(package_ids: Iterable[str]) -> dict[str, str]:
+def index(package_ids: Iterable[str], made: Documents | None = None) -> dict[str, str]:
     """Send the documents of datasets to Solr, and commit them with whatever was sent before; searches find them then.
 
     A dataset that is gone is passed over.
 
+    :param made: documents that :func:`saved` made; one whose dataset was changed since then is made anew
     :returns: why Solr refuses a document, by package id
     :raises SearchUnavailable: Solr went away; any of the documents may be missing
     """
-    documents, refused = _documents(package_ids)
+    package_ids = list(package_ids)
+    fresh = _fresh({package_id: made[package_id] for package_id in package_ids if package_id in made} if made else {})
+    documents, refused = _documents(package_id for package_id in package_ids if package_id not in fresh)
+    documents += fresh.values()
     try:
         _send(documents)
     except pysolr.SolrError as error:
@@ -78,19 +194,39 @@ def _send(documents: list[dict[str, Any]]) -> None:
     make_connection().add(documents, commit=True)
 
 
+def _fresh(documents: Documents) -> Documents:
+    """Return those documents that still say what the database says: people may have edited a dataset meanwhile."""
+    if not documents:
+        return {}
+    package = model.Package.__table__
+    columns = package.c.id, package.c.metadata_modified, package.c.state, package.c.private, package.c.owner_org
+    rows = model.Session.execute(sa.select(*columns).where(package.c.id.in_(list(documents))))
+    now = {row.id: (f"{row.metadata_modified.isoformat()}Z", row.state, row.private, row.owner_org) for row in rows}
+    said = ("metadata_modified", "state", "private", "owner_org")
+    return {
+        package_id: document
+        for package_id, document in documents.items()
+        if now.get(package_id) == tuple(document.get(field) for field in said)
+    }
+
+
 def _documents(package_ids: Iterable[str]) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Make the documents of datasets as CKAN and its plugins make them; also return why one cannot be made."""
-    collector = _Collector()
     refused = {}
-    with collector.in_place_of_connections():
+    with _Collector.in_place_of_connections() as collector:
         for package_id in package_ids:
             try:
-                index_update_package({"ignore_auth": True}, package_id, defer_commit=True)
+                ckan_211.index_update_package({"ignore_auth": True}, package_id, defer_commit=True)
             except tk.ObjectNotFound:
                 log.info("Dataset %s is gone, it is not indexed", package_id)
             except search.SearchIndexError as error:
                 require()
                 refused[package_id] = str(error)
+            except sa.exc.SQLAlchemyError:
+                raise
+            except Exception as error:  # a plugin's hook: what it cannot take must not keep the others from the index
+                log.exception("The search document of dataset %s cannot be made", package_id)
+                refused[package_id] = f"{type(error).__name__}: {error}"
     return collector.documents, refused
 
 
@@ -106,12 +242,10 @@ class _Collector:
     def add(self, docs: list[dict[str, Any]], commit: bool = False) -> None:
         self.documents.extend(docs)
 
+    @classmethod
     @contextlib.contextmanager
-    def in_place_of_connections(self) -> Iterator[None]:
+    def in_place_of_connections(cls) -> Iterator[_Collector]:
         # CKAN has no way to ask for a document without sending it
-        before = search_index.make_connection
-        search_index.make_connection = lambda *_, **__: self
-        try:
-            yield
-        finally:
-            search_index.make_connection = before
+        collector = cls()
+        with _replaced(search_index, "make_connection", lambda *_, **__: collector):
+            yield collector

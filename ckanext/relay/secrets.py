@@ -10,18 +10,26 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
-from .errors import MASK, ConfigurationError, is_secret_key, redact
+from .errors import MASK, ConfigurationError, is_reference, is_secret_key, redact
 
-__all__ = ["is_secret_key", "mask", "mask_json", "redact", "resolve", "resolve_all", "unmask_json"]
+__all__ = ["is_secret_key", "mask", "mask_json", "redact", "resolve", "resolve_all", "unmask_json", "values"]
 
 ENV_PREFIX = "CKANEXT_RELAY_SECRET_"
 MAX_FILE_BYTES = 64 * 1024
 
-_REFERENCE = re.compile(r"(?:env|file):[\w.-]+")
+# {"name": "Authorization", "value": …}: which key says what it is, and which ones may hold it
+_NAMING_KEYS = frozenset({"name", "header", "key", "field", "param", "parameter", "variable", "id"})
+_VALUE_KEYS = frozenset({"value", "values", "val", "content", "contents", "data", "text", "default"})
+# as a value of its own, where redact would not be sure in the middle of a sentence
+_CREDENTIAL = re.compile(r"(Bearer|Basic|Token|Apikey|Api-Key)(\s+)\S{4,}", re.IGNORECASE)
+_MASKED_CREDENTIAL = re.compile(rf"(?i:Bearer|Basic|Token|Apikey|Api-Key)\s+{re.escape(MASK)}(?!\S)")
+_MASKED_QUOTED = re.compile(rf"""(?<!\\)((\\{{0,3}}["'])([\w.-]{{1,100}})\2\s?[:,]\s?\\{{0,3}}["']){re.escape(MASK)}""")
+_MASKED_HEADER = re.compile(rf"(?<![\w-])([\w-]+\s*:\s*){re.escape(MASK)}")
 # as ``redact`` writes it; the look-behind keeps the time linear
 _MASKED_VALUE = re.compile(rf"(?<![\w.%\[\]-])([\w.%\[\]-]+)={re.escape(MASK)}(?![^\s&;,\"'<>()#])")
 
@@ -47,13 +55,14 @@ def resolve(value: str, secrets_dir: str | None) -> str:
 def resolve_all(mapping: Mapping[str, Any], secrets_dir: str | None) -> dict[str, Any]:
     """Return a deep copy of a configuration, with each reference in it resolved.
 
-    :param mapping: as read from JSON; stays as it is
+    :param mapping: as read from JSON; stays as it is. Texts that only begin like a reference, such as ``file:///data``,
+        are none.
     :raises ConfigurationError: see ``resolve``
     """
 
     def walk(value: Any) -> Any:
         if isinstance(value, str):
-            return resolve(value, secrets_dir)
+            return resolve(value, secrets_dir) if is_reference(value) else value
         if isinstance(value, Mapping):
             return {key: walk(inner) for key, inner in value.items()}
         if isinstance(value, list):
@@ -64,8 +73,10 @@ def resolve_all(mapping: Mapping[str, Any], secrets_dir: str | None) -> dict[str
 
 
 def mask(value: Value) -> Value:
-    """Return a deep copy to show: no values of secret keys, no passwords or tokens in addresses.
+    """Return a deep copy to show: no values of secret keys, no passwords or tokens in addresses, no credentials.
 
+    A secret key may also stand beside its value: ``{"name": "Authorization", "value": …}``, ``["X-API-Key", …]``,
+    ``"Cookie: …"``.
     References stay visible, for they are no secrets; so do null, true, false and "", which say if something is set.
 
     :param value: as read from JSON: dict, list, str, …
@@ -75,16 +86,82 @@ def mask(value: Value) -> Value:
 
 def _mask(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _hide(inner) if is_secret_key(str(key)) else _mask(inner) for key, inner in value.items()}
+        hidden = _secret_keys(value)
+        return {key: _hide(inner) if key in hidden else _mask(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_mask(inner) for inner in value]
-    return redact(value) if isinstance(value, str) else value
+        return [value[0], _hide(value[1])] if _is_secret_pair(value) else [_mask(inner) for inner in value]
+    return _mask_text(value) if isinstance(value, str) else value
+
+
+def _secret_keys(mapping: Mapping[Any, Any]) -> set[Any]:
+    """Return the keys whose values are secrets."""
+    named = any(
+        isinstance(name, str) and is_secret_key(name)
+        for key, name in mapping.items()
+        if str(key).lower() in _NAMING_KEYS
+    )
+    return {key for key in mapping if is_secret_key(str(key)) or (named and str(key).lower() in _VALUE_KEYS)}
+
+
+def _is_secret_pair(items: list[Any]) -> bool:
+    return len(items) == 2 and isinstance(items[0], str) and is_secret_key(items[0])
+
+
+def _mask_text(text: str) -> str:
+    return redact(_CREDENTIAL.sub(rf"\1\2{MASK}", text) if _CREDENTIAL.fullmatch(text) else text)
 
 
 def _hide(value: Any) -> Any:
     shown = value is None or value == "" or isinstance(value, bool)
-    reference = isinstance(value, str) and _REFERENCE.fullmatch(value)
-    return value if shown or reference else MASK
+    return value if shown or (isinstance(value, str) and is_reference(value)) else MASK
+
+
+def values(config: Any) -> Iterator[str]:
+    """Yield the secrets in a configuration, for who must know them by their value.
+
+    :param config: as read from JSON, or a URL
+    """
+    if isinstance(config, Mapping):
+        hidden = _secret_keys(config)
+        for key, inner in config.items():
+            yield from _texts(inner) if key in hidden else values(inner)
+    elif isinstance(config, list):
+        for inner in [_texts(config[1])] if _is_secret_pair(config) else map(values, config):
+            yield from inner
+    elif isinstance(config, str):
+        yield from _parts(config)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield all that a secret holds: each text, whole and without its scheme, and each number."""
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    if isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+    elif isinstance(value, str) and value and not is_reference(value):
+        yield value
+        yield from _parts(value)
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
+        yield str(value)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Yield what ``mask`` would hide of a text."""
+    shown = _mask_text(text)
+    if shown == text:
+        return
+    # what stands in the text where the masked one has asterisks
+    pattern = "(.+?)".join(map(re.escape, shown.split(MASK)))
+    found = re.fullmatch(pattern, text, re.DOTALL)
+    for secret in found.groups() if found else ():
+        yield secret
+        yield unquote(secret)
+        user, separator, password = secret.partition(":")
+        if separator and password:
+            yield unquote(password)
+        if scheme := re.fullmatch(r"\w[\w-]*\s+(\S+)", secret):
+            yield scheme[1]
 
 
 def _from_environment(name: str) -> str:
@@ -190,16 +267,20 @@ def _restored(new: Any, kept: Any) -> Any:
     """Return the new value with the secrets of the kept one, which is None if there is none."""
     if isinstance(new, dict):
         before = kept if isinstance(kept, dict) else {}
-        masked = {name for name, value in new.items() if value == MASK and is_secret_key(name)}
+        secret = _secret_keys(new)
+        masked = {name for name, value in new.items() if value == MASK and name in secret}
         return {
             name: before[name] if name in masked else _restored(value, before.get(name))
             for name, value in new.items()
             if name not in masked or name in before
         }
     if isinstance(new, list):
-        return _restored_list(new, kept if isinstance(kept, list) else [])
+        items = kept if isinstance(kept, list) else []
+        if _is_secret_pair(new) and new[1] == MASK:
+            return [new[0], items[1] if items[:1] == new[:1] and _is_secret_pair(items) else ""]
+        return _restored_list(new, items)
     if isinstance(new, str) and MASK in new:
-        return kept if isinstance(kept, str) and new == redact(kept) else _without_masks(new)
+        return kept if isinstance(kept, str) and new == _mask_text(kept) else _without_masks(new)
     return new
 
 
@@ -238,4 +319,10 @@ def _without_masks(text: str) -> str:
         probe = f"{pair[1]}=x"
         return pair[0] if redact(probe) == probe else f"{pair[1]}="
 
-    return _MASKED_VALUE.sub(emptied, text.replace(f"://{MASK}@", "://"))
+    def without_credential(header: re.Match[str]) -> str:
+        probe = f"{header[1]}x"
+        return header[0] if redact(probe) == probe else header[1]
+
+    text = _MASKED_QUOTED.sub(lambda pair: pair[1] if is_secret_key(pair[3]) else pair[0], text)
+    text = _MASKED_VALUE.sub(emptied, text.replace(f"://{MASK}@", "://"))
+    return _MASKED_CREDENTIAL.sub("", _MASKED_HEADER.sub(without_credential, text))

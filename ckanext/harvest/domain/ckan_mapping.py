@@ -7,6 +7,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from . import resource_ids
+
 #: What a remote portal counts about a record, which says nothing about the record itself.
 _VOLATILE = ("tracking_summary",)
 #: What of a source's configuration changes what is imported. The rest says what is gathered, and how.
@@ -77,6 +79,31 @@ def add_extras(
         if present:
             extras[:] = [extra for extra in extras if extra["key"] != key]
         extras.append({"key": key, "value": value.format(**replacements) if isinstance(value, str) else value})
+
+
+def references(package: Mapping[str, Any]) -> set[str]:
+    """Return the ids and names of the groups of a remote dataset, and of its organization."""
+    described = [*(package.get("groups") or ()), package.get("organization") or {}, {"id": package.get("owner_org")}]
+    found = (each.get(field) for each in described for field in ("id", "name"))
+    return {value for value in found if value and isinstance(value, str)}
+
+
+def ids_of_resources(package: Mapping[str, Any]) -> set[str]:
+    """Return the ids that the resources of a dataset have."""
+    ids = (resource.get("id") for resource in package.get("resources") or ())
+    return {each for each in ids if each and isinstance(each, str)}
+
+
+def drop_resource_ids(package: Mapping[str, Any], owners: Mapping[str, str]) -> None:
+    """Take the ids from those resources that CKAN would refuse or take from another dataset.
+
+    :param owners: which dataset has a resource of an id; one that is not in it is free
+    """
+    for resource in package.get("resources") or ():
+        resource_id = resource.get("id")
+        taken = isinstance(resource_id, str) and owners.get(resource_id, package["id"]) != package["id"]
+        if taken or not resource_ids.usable(resource_id):
+            resource.pop("id", None)
 
 
 def clean_resources(package: dict[str, Any]) -> None:

@@ -12,19 +12,16 @@ def next_run(frequency: str, due: datetime.datetime | None, now: datetime.dateti
     """Return when a source that is begun now is due again (naive UTC), or None if only a person starts it.
 
     The period is counted from when the source was due, not from when a worker came to it, so the time of day does not
-    drift. A source that missed its time, or never ran, goes on from now.
+    drift, and periods that were missed are skipped. A source that never ran goes on from now.
     """
     if frequency == "MANUAL":
         return None
     if frequency == "ALWAYS":
         return now
-    base = due or now
-    following = _add_period(frequency, base)
-    return following if following > now else _add_period(frequency, now)
-
-
-def _add_period(frequency: str, base: datetime.datetime) -> datetime.datetime:
-    days = _DAYS.get(frequency)
-    if days is None:  # MONTHLY
-        days = calendar.monthrange(base.year, base.month)[1]
-    return base + datetime.timedelta(days=days)
+    following = due or now
+    if frequency == "MONTHLY":
+        while following <= now:
+            following += datetime.timedelta(days=calendar.monthrange(following.year, following.month)[1])
+        return following
+    period = datetime.timedelta(days=_DAYS[frequency])
+    return following + period * max(0, (now - following) // period + 1)

@@ -7,7 +7,12 @@ import string
 from collections.abc import Mapping
 from typing import Any
 
-_BOOLEANS = ("force_all", "override_extras", "clean_tags", "read_only")
+from . import deletion, search_terms
+
+_BOOLEANS = ("force_all", "override_extras", "clean_tags", "read_only", "delete_missing", "adopt_existing")
+_TEXTS = ("api_key", "user_agent")
+#: Numbers, and the largest that makes sense.
+_NUMBERS = {"delete_limit": 100, "overlap_hours": 24 * 366}
 #: What a default extra may name in braces.
 REPLACEMENTS = (
     "dataset_id",
@@ -24,6 +29,22 @@ _LISTS = (
     "groups_filter_include",
     "groups_filter_exclude",
 )
+#: All keys that have a meaning here. Others are left alone: subclasses and other tools have theirs.
+KEYS = (
+    "api_version",
+    "default_tags",
+    "default_groups",
+    "default_extras",
+    "remote_groups",
+    "remote_orgs",
+    "user",
+    *_TEXTS,
+    *_BOOLEANS,
+    *_NUMBERS,
+    *_LISTS,
+)
+#: Hours by which the search for changes reaches back behind the last run.
+DEFAULT_OVERLAP = 1
 
 
 def parse(text: str | None) -> dict[str, Any]:
@@ -57,11 +78,19 @@ def check(config: Mapping[str, Any]) -> None:
     for key in _BOOLEANS:
         if key in config and not isinstance(config[key], bool):
             raise ValueError(f"{key} must be boolean")
+    if config.get("user") and not isinstance(config["user"], str):
+        raise ValueError("User not found")
+    for key in _TEXTS:
+        if not isinstance(config.get(key), (str, type(None))):
+            raise ValueError(f"{key} must be text")
+    for key, most in _NUMBERS.items():
+        if key in config and not _is_number(config[key], most):
+            raise ValueError(f"{key} must be a number from 0 to {most}")
     for key in ("remote_groups", "remote_orgs"):
         if config.get(key) and config[key] not in _MODES:
             raise ValueError(f"{key} must be one of {', '.join(_MODES)}")
     for key in _LISTS:
-        if key in config and not _are_strings(config[key]):
+        if key in config and not (_are_strings(config[key]) and all(name.strip() for name in config[key])):
             raise ValueError(f"{key} must be a list of names")
     for kind in ("organizations", "groups"):
         if config.get(f"{kind}_filter_include") and config.get(f"{kind}_filter_exclude"):
@@ -102,16 +131,30 @@ def _are_strings(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
+def _is_number(value: Any, most: float) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= most
+
+
+def number(config: Mapping[str, Any], key: str) -> float:
+    """Return ``delete_limit`` (percent) or ``overlap_hours``, or what holds where none is set or it makes no sense."""
+    default = {"delete_limit": deletion.DEFAULT_LIMIT, "overlap_hours": DEFAULT_OVERLAP}[key]
+    value = config.get(key, default)
+    return value if _is_number(value, _NUMBERS[key]) else default
+
+
 def search_filters(config: Mapping[str, Any]) -> list[str]:
     """Return the terms of the remote search that the include and exclude filters ask for.
 
-    Several values to include stand in parentheses, since they are alternatives and the terms are joined by AND.
+    Values to include are alternatives, values to exclude all hold. Whatever a value is, it stays one.
     """
     terms = []
     for kind, field in (("organizations", "organization"), ("groups", "groups")):
-        included = [f"{field}:{name}" for name in config.get(f"{kind}_filter_include") or ()]
-        if included:
-            alternatives = " OR ".join(included)
-            terms.append(f"({alternatives})" if len(included) > 1 else alternatives)
-        terms += [f"-{field}:{name}" for name in config.get(f"{kind}_filter_exclude") or ()]
+        if included := _names(config.get(f"{kind}_filter_include")):
+            terms.append(search_terms.any_of(field, included))
+        terms += [f"-{search_terms.term(field, name)}" for name in _names(config.get(f"{kind}_filter_exclude"))]
     return terms
+
+
+def _names(value: Any) -> list[str]:
+    """Return the names of a list, also of one that no form has checked."""
+    return [str(name) for name in (value if isinstance(value, list) else [value]) if name]

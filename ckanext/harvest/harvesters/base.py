@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import uuid
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import ckan.plugins.toolkit as tk
@@ -16,6 +18,10 @@ from ckanext.harvest import config as harvest_config
 from ckanext.harvest.domain import job_state, naming, object_state
 from ckanext.harvest.interfaces import IHarvester
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError
+from ckanext.relay import config as relay_config
+from ckanext.relay import redaction, secrets
+from ckanext.relay.http import GuardedSession
+from ckanext.relay.session import own_session
 
 from . import upsert
 
@@ -36,6 +42,8 @@ class HarvesterBase(SingletonPlugin):
     config: Any = None
     #: Whether the runner may commit and index the datasets of this harvester together with others, see ``Batch``.
     batched_writes: ClassVar[bool] = False
+    #: Whether the ids of resources in its records were made elsewhere, so that those that a dataset has here go before.
+    resource_ids_are_remote: ClassVar[bool] = False
 
     _user_name: str | None = None
 
@@ -52,7 +60,7 @@ class HarvesterBase(SingletonPlugin):
         :param existing_name: the name that the dataset has now
         :param append_type: ``number-sequence`` or ``random-hex``; by default what the portal is set to
         """
-        name = munge_title_to_name(title).replace("_", "-")
+        name = munge_title_to_name(title)
         while "--" in name:
             name = name.replace("--", "-")
         append_type = append_type or harvest_config.default_dataset_name_append()
@@ -93,6 +101,33 @@ class HarvesterBase(SingletonPlugin):
             name = tk.get_action("get_site_user")({"ignore_auth": True, "defer_commit": True}, {})["name"]
         self._user_name = name
         return name
+
+    def _resolve_config(self, config: str | Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return the configuration of a source for use, with its ``env:`` and ``file:`` references resolved.
+
+        The secrets in it are kept out of the log and of saved errors from now on. Use it and forget it: keep it neither
+        in the database nor on ``self``.
+
+        :param config: ``harvest_job.source.config``, or what it holds
+        :raises ConfigurationError: a reference leads nowhere, or where it must not
+        :raises ValueError: the text is no JSON object
+        """
+        parsed = json.loads(config) if isinstance(config, str) and config.strip() else config or {}
+        if not isinstance(parsed, Mapping):
+            raise ValueError("The configuration is no JSON object")
+        resolved = secrets.resolve_all(parsed, relay_config.secrets_dir())
+        redaction.remember_all(resolved)
+        return resolved
+
+    def _guarded_session(self, headers: Mapping[str, str] | None = None) -> GuardedSession:
+        """Return a ``requests.Session`` that connects only where the portal's address policy allows, ends each request
+        at a deadline, limits the size of answers, and tries again what may pass. Use it in a ``with`` block.
+
+        :param headers: sent with each request, such as an ``Authorization`` from ``_resolve_config``; a redirect to
+            another server does not get the secret ones
+        """
+        redaction.remember_all(headers or {})
+        return own_session(headers)
 
     def _create_harvest_objects(self, remote_ids: list[str], harvest_job: HarvestJob) -> list[str]:
         """Save an object for each remote id and return the objects' ids."""
@@ -136,12 +171,12 @@ class HarvesterBase(SingletonPlugin):
     def last_error_free_job(cls, harvest_job: HarvestJob) -> HarvestJob | None:
         """Return the newest other job of the source that ended without any error, or None.
 
-        Objects that were replaced by newer ones are no errors; those that failed, and were not imported since, are.
+        Records that were not modified, and those whose datasets were deleted as they should, are no errors.
         """
         failed = sa.exists().where(
             HarvestObject.harvest_job_id == HarvestJob.id,
             sa.not_(HarvestObject.current),
-            HarvestObject.report_status != object_state.NOT_MODIFIED,
+            HarvestObject.report_status.notin_((object_state.NOT_MODIFIED, object_state.DELETED)),
         )
         gather_error = sa.exists().where(HarvestGatherError.harvest_job_id == HarvestJob.id)
         query = model.Session.query(HarvestJob).filter(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from ckanext.harvest.domain.paging import Paging
 from ckanext.relay.errors import redact
 
 #: How many datasets are asked for at a time.
@@ -23,6 +24,10 @@ class ContentNotFoundError(ContentFetchError):
 
 class RemoteResourceError(Exception):
     """A group or organization could not be read from the remote portal."""
+
+
+class RemoteResourceNotFound(RemoteResourceError):
+    """The remote portal says that there is no such group or organization."""
 
 
 class SearchError(Exception):
@@ -46,17 +51,24 @@ def result(text: str, url: str) -> Any:
 
 
 def search_pages(
-    get: Callable[[str], str], search_url: str, fq_terms: list[str] | None
+    get: Callable[[str], str],
+    search_url: str,
+    fq_terms: list[str] | None,
+    paging: Paging | None = None,
+    rows: int = ROWS,
+    **options: str,
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yield the datasets that a search finds, page by page, in the order of their ids.
+    """Yield the datasets that a search finds, each once, page by page, in the order of their ids.
 
     :param get: returns the text at a URL, or raises ContentFetchError
     :param search_url: URL of the remote ``package_search``
-    :raises SearchError: a page could not be read
+    :param paging: tells afterwards whether all was read
+    :param options: more parameters of the search
+    :raises SearchError: a page could not be read, or is always the same
     """
-    start = 0
-    while True:
-        params = {"rows": str(ROWS), "start": str(start), "sort": "id asc"}
+    paging = paging or Paging()
+    while not paging.over:
+        params = {"rows": str(rows), "start": str(paging.start), "sort": "id asc"} | options
         if fq_terms:
             params["fq"] = " ".join(fq_terms)
         url = f"{search_url}?{urlencode(params)}"
@@ -70,24 +82,25 @@ def search_pages(
         page = found.get("results") if isinstance(found, dict) else None
         if not isinstance(page, list) or not all(isinstance(dataset, dict) for dataset in page):
             raise SearchError(f"The answer of {redact(url)} has no list of datasets")
-        if not page:
-            return
-        yield page
-        # by what came, not by what was asked for: a portal may allow fewer rows than we ask for
-        start += len(page)
-        count = found.get("count")
-        if isinstance(count, int) and start >= count:
-            return
+        new = paging.take(page, found.get("count"))
+        if new:
+            yield new
+        if paging.stuck:
+            read = f"{len(paging.ids)} of {paging.count} datasets were read"
+            raise SearchError(f"{redact(search_url)} answers with the same page again and again: {read}")
 
 
 def show(get: Callable[[str], str], action_url: str, name: str) -> dict[str, Any]:
     """Return what a remote ``group_show`` or ``organization_show`` says of a name or id.
 
+    :raises RemoteResourceNotFound: there is no such thing
     :raises RemoteResourceError: it could not be read
     """
     url = f"{action_url}?id={quote(name, safe='')}"
     try:
         found = result(get(url), url)
+    except ContentNotFoundError as error:
+        raise RemoteResourceNotFound(f"Could not fetch {name}: {error}") from error
     except (ContentFetchError, ValueError) as error:
         raise RemoteResourceError(f"Could not fetch {name}: {error}") from error
     if not isinstance(found, dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,17 +14,18 @@ import requests as real_requests
 from ckan import model
 
 from ckanext.harvest.domain import ckan_mapping, source_config
+from ckanext.harvest.domain.paging import Paging
 from ckanext.harvest.model import HarvestJob, HarvestObject, pages
 from ckanext.relay import config as relay_config
-from ckanext.relay import secrets
-from ckanext.relay.errors import RelayError, RemoteStatus, redact
+from ckanext.relay import redaction, secrets
+from ckanext.relay.errors import ConfigurationError, RelayError, RemoteStatus, redact
 from ckanext.relay.http import relay_errors
 from ckanext.relay.session import session
 
-from . import ckan_client
+from . import ckan_client, mirror
 from .base import HarvesterBase
 from .ckan_client import ContentFetchError, ContentNotFoundError, RemoteResourceError, SearchError
-from .local_groups import LocalGroups
+from .lookups import Lookups
 
 log = logging.getLogger(__name__)
 
@@ -39,18 +40,22 @@ requests = SimpleNamespace(
     RequestException=real_requests.RequestException,
 )
 
-#: How much earlier than the last run a remote portal may say that something changed: its index lags behind.
-_OVERLAP = datetime.timedelta(hours=1)
-
 
 class CKANHarvester(HarvesterBase):
-    """Harvests the datasets of a remote CKAN."""
+    """Harvests the datasets of a remote CKAN.
+
+    A dataset keeps its remote id. A dataset of this portal that has the id already is changed only if it is the
+    source's own: harvested by it, by a source that is inactive now, or by one whose history was cleared. One that
+    nobody harvested is left alone, and one of another active source; ``adopt_existing`` takes over the former, if it
+    belongs to the organization of the source. See :mod:`ckanext.harvest.domain.ownership`.
+    """
 
     config: Any = None
 
     api_version = 2
     action_api_version = 3
     batched_writes = True
+    resource_ids_are_remote = True
 
     def info(self) -> dict[str, Any]:
         return {
@@ -91,6 +96,7 @@ class CKANHarvester(HarvesterBase):
         settings = self.config or {}
         if settings.get("api_key"):
             headers["Authorization"] = secrets.resolve(str(settings.get("api_key")), relay_config.secrets_dir())
+            redaction.remember([headers["Authorization"]])
         if settings.get("user_agent"):
             headers["User-Agent"] = str(settings.get("user_agent"))
         return headers
@@ -124,20 +130,32 @@ class CKANHarvester(HarvesterBase):
 
         :raises SearchError: they could not be read
         """
-        found: dict[Any, dict[str, Any]] = {}
-        for page in self._read_pages(base_url, fq_terms):
-            for dataset in page:
-                found.setdefault(dataset.get("id"), dataset)
-        return list(found.values())
+        return [dataset for page in self._read_pages(base_url, fq_terms, Paging()) for dataset in page]
 
-    def _search_pages(self, base_url: str, fq_terms: list[str] | None) -> Iterator[list[dict[str, Any]]]:
-        if type(self)._search_for_datasets is not CKANHarvester._search_for_datasets:
-            yield self._search_for_datasets(base_url, fq_terms)  # a subclass knows better where datasets are
+    def _search_pages(
+        self, base_url: str, fq_terms: list[str] | None, paging: Paging
+    ) -> Iterator[list[dict[str, Any]]]:
+        if not self._has_own_search():
+            yield from self._read_pages(base_url, fq_terms, paging)
             return
-        yield from self._read_pages(base_url, fq_terms)
+        found = self._search_for_datasets(base_url, fq_terms)
+        yield paging.take(found, len({each["id"] for each in found if isinstance(each.get("id"), str)}))
 
-    def _read_pages(self, base_url: str, fq_terms: list[str] | None) -> Iterator[list[dict[str, Any]]]:
-        return ckan_client.search_pages(self._get_content, base_url + self._get_search_api_offset(), fq_terms)
+    def _search_ids(self, base_url: str, fq_terms: list[str], paging: Paging, rows: int) -> Iterator[Any]:
+        """Search for ids only, as far as the remote portal knows how to leave out the rest."""
+        if self._has_own_search():
+            return self._search_pages(base_url, fq_terms, paging)
+        return self._read_pages(base_url, fq_terms, paging, rows=rows, fl="id")
+
+    def _has_own_search(self) -> bool:
+        """Tell whether a subclass knows better where datasets are."""
+        return type(self)._search_for_datasets is not CKANHarvester._search_for_datasets
+
+    def _read_pages(
+        self, base_url: str, fq_terms: list[str] | None, paging: Paging, **options: Any
+    ) -> Iterator[list[dict[str, Any]]]:
+        url = base_url + self._get_search_api_offset()
+        return ckan_client.search_pages(self._get_content, url, fq_terms, paging, **options)
 
     # -- the configuration
 
@@ -163,9 +181,25 @@ class CKANHarvester(HarvesterBase):
                 groups.append({"id": group.id, "name": group.name})
             settings["default_group_dicts"] = groups
             config = json.dumps(settings)
-        if settings.get("user") and model.User.get(settings["user"]) is None:
+        if settings.get("user") and _active_user(settings["user"]) is None:
             raise ValueError("User not found")
         return config
+
+    def _get_user_name(self) -> str:
+        """Return the name of the user that the source names, else that of the portal's user who harvests.
+
+        :raises ConfigurationError: there is no such user any more
+        """
+        reference = self.config.get("user") if isinstance(self.config, dict) else None
+        if not reference:
+            return super()._get_user_name()
+        user = _active_user(reference)
+        if user is None:
+            raise ConfigurationError(
+                f"The user '{reference}' does not exist or was deleted; name another one as \"user\" in the "
+                "configuration of the source"
+            )
+        return str(user.name)
 
     def modify_package_dict(self, package_dict: dict[str, Any], harvest_object: HarvestObject) -> dict[str, Any]:
         """Return the dataset as it is to be saved: the hook for subclasses, and the last step before saving."""
@@ -189,27 +223,49 @@ class CKANHarvester(HarvesterBase):
         What is like the last time is saved as done, without its content.
         """
         self._set_config(harvest_job.source.config)
+        try:
+            self._get_user_name()
+        except ConfigurationError as error:
+            self._save_gather_error(str(error), harvest_job)
+            return
         base_url = harvest_job.source.url.rstrip("/")
         filters = source_config.search_filters(self.config)
+        read = None
         since = self._last_run(harvest_job)
-        if since:
+        if since is not None:
             try:
-                changed = f"metadata_modified:[{(since - _OVERLAP).isoformat()}Z TO *]"
-                yield from self._save_pages(harvest_job, base_url, [*filters, changed])
-                return
+                yield from self._save_pages(harvest_job, base_url, [*filters, _changed_since(since)], Paging())
             except SearchError as error:
                 log.info("Searching %s for what changed failed, all is gathered: %s", redact(base_url), error)
-        found = False
+                since = None
+        if since is None:
+            read = yield from self._gather_all(harvest_job, base_url, filters)
+            if read is None:
+                return
+        if self.config.get("delete_missing"):
+            yield from mirror.Mirror(self, harvest_job, base_url, filters).gather(read)
+
+    def _gather_all(
+        self, job: HarvestJob, base_url: str, filters: list[str]
+    ) -> Generator[list[str], None, Paging | None]:
+        """Gather all datasets of the source and return the search, None if it failed.
+
+        Twice if something was removed meanwhile: what moved up may have slipped through between two pages.
+        """
+        read = Paging()
         try:
-            for page in self._save_pages(harvest_job, base_url, filters or None):
-                found = True
-                yield page
+            yield from self._save_pages(job, base_url, filters or None, read)
+            if read.shrank:
+                log.info("%s has fewer datasets now than at the first page, they are read again", redact(base_url))
+                read = Paging()
+                yield from self._save_pages(job, base_url, filters or None, read)
         except SearchError as error:
             message = f"Unable to search remote CKAN for datasets:{error} url:{redact(base_url)}"
-            self._save_gather_error(message, harvest_job)
-            return
-        if not found:
-            self._save_gather_error(f"No datasets found at CKAN: {redact(base_url)}", harvest_job)
+            self._save_gather_error(message, job)
+            return None
+        if not read.start:
+            self._save_gather_error(f"No datasets found at CKAN: {redact(base_url)}", job)
+        return read
 
     def _last_run(self, job: HarvestJob) -> datetime.datetime | None:
         """Return since when only changes need be asked for: the last run without errors, unless all is wanted or the
@@ -219,10 +275,15 @@ class CKANHarvester(HarvesterBase):
             return None
         package = model.Package.get(job.source.id)
         edited = package is not None and package.metadata_modified > last.gather_started
-        return None if edited else last.gather_started
+        if edited:
+            return None
+        # the index of the remote portal lags behind, and so may its clock
+        return last.gather_started - datetime.timedelta(hours=source_config.number(self.config, "overlap_hours"))
 
-    def _save_pages(self, job: HarvestJob, base_url: str, fq_terms: list[str] | None) -> Iterator[list[str]]:
-        for datasets in self._search_pages(base_url, fq_terms):
+    def _save_pages(
+        self, job: HarvestJob, base_url: str, fq_terms: list[str] | None, paging: Paging
+    ) -> Iterator[list[str]]:
+        for datasets in self._search_pages(base_url, fq_terms, paging):
             datasets = [dataset for dataset in datasets if dataset.get("type") != "harvest"]
             nameless = [dataset for dataset in datasets if not (dataset.get("id") and isinstance(dataset["id"], str))]
             if nameless:
@@ -236,6 +297,9 @@ class CKANHarvester(HarvesterBase):
         return True
 
     def import_stage(self, harvest_object: HarvestObject) -> bool | str | None:
+        if harvest_object.content is None and mirror.is_deletion(harvest_object):
+            self._set_config(harvest_object.source.config)
+            return mirror.delete(self._get_user_name(), harvest_object)
         if harvest_object.content is None:
             self._save_object_error(f"Empty content for object {harvest_object.id}", harvest_object, "Import")
             return False
@@ -248,8 +312,13 @@ class CKANHarvester(HarvesterBase):
             message = f"Invalid package with GUID {harvest_object.guid}: {wrong}"
             self._save_object_error(message, harvest_object, "Import")
             return False
-        self._map(package, harvest_object)
+        lookups = Lookups.of(self, harvest_object, package)
+        self._map(package, harvest_object, lookups)
         package = self.modify_package_dict(package, harvest_object)
+        if refusal := lookups.refusal(package):
+            message = f"Dataset {package['id']} was left as it is: {refusal}"
+            self._save_object_error(message, harvest_object, "Import")
+            return False
         return self._create_or_update_package(package, harvest_object, package_dict_form="package_show")
 
     def _find_existing_package(self, package_dict: dict[str, Any]) -> dict[str, Any]:
@@ -258,12 +327,11 @@ class CKANHarvester(HarvesterBase):
             raise tk.ValidationError({"id": [f"{package_dict['id']} is the name of another dataset"]})
         return existing
 
-    def _map(self, package: dict[str, Any], obj: HarvestObject) -> None:
+    def _map(self, package: dict[str, Any], obj: HarvestObject, lookups: Lookups) -> None:
         """Turn a remote dataset into one of ours, in place."""
-        base_url = obj.source.url.rstrip("/")
-        groups = LocalGroups(self, base_url, obj.source.id)
-        package["groups"] = groups.of_dataset(package.get("groups") or [], self.config.get("remote_groups"))
-        package["owner_org"] = groups.organization(package, self.config.get("remote_orgs"))
+        remote_groups = package.get("groups") or []
+        package["groups"] = lookups.groups.of_dataset(remote_groups, self.config.get("remote_groups"))
+        package["owner_org"] = lookups.groups.organization(package, self.config.get("remote_orgs"))
         for absent in ("organization", "tracking_summary"):
             package.pop(absent, None)
         for field in ("tags", "resources", "extras"):
@@ -273,7 +341,7 @@ class CKANHarvester(HarvesterBase):
         replacements = {
             "dataset_id": package["id"],
             "harvest_source_id": obj.source.id,
-            "harvest_source_url": obj.source.url.strip("/"),
+            "harvest_source_url": redact(obj.source.url).strip("/"),  # everybody sees the extras
             "harvest_source_title": obj.source.title or "",
             "harvest_job_id": obj.harvest_job_id,
             "harvest_object_id": obj.id,
@@ -281,3 +349,13 @@ class CKANHarvester(HarvesterBase):
         default_extras = self.config.get("default_extras") or {}
         ckan_mapping.add_extras(package, default_extras, bool(self.config.get("override_extras")), replacements)
         ckan_mapping.clean_resources(package)
+        lookups.drop_foreign_resource_ids(package)
+
+
+def _changed_since(since: datetime.datetime) -> str:
+    return f"metadata_modified:[{since.isoformat()}Z TO *]"
+
+
+def _active_user(reference: str) -> model.User | None:
+    user = model.User.get(reference)
+    return user if user is not None and user.state == "active" else None

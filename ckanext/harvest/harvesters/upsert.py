@@ -14,7 +14,9 @@ from ckan.logic.schema import default_create_package_schema
 from dateutil.parser import isoparse
 
 from ckanext.harvest import config
+from ckanext.harvest.domain import resource_ids
 from ckanext.harvest.model import HarvestObject
+from ckanext.relay import search
 
 if TYPE_CHECKING:
     from .base import HarvesterBase
@@ -49,7 +51,7 @@ def create_or_update(
             existing = harvester._find_existing_package(package)
         except tk.ObjectNotFound:
             return _create(harvester, context, package, obj)
-        return _update(context, package, existing, obj)
+        return _update(harvester, context, package, existing, obj)
     except tk.ValidationError as error:
         message = f"Invalid package with GUID {obj.guid}: {error.error_dict!r}"
         model.Session.rollback()
@@ -60,26 +62,29 @@ def create_or_update(
 def _create(harvester: HarvesterBase, context: Any, package: dict[str, Any], obj: HarvestObject) -> bool:
     package["name"] = harvester._gen_new_name(package.get("name") or package.get("title") or package["id"])
     _make_current(obj, package["id"])
-    batch = getattr(obj, "batch", None)
     log.info("Package with GUID %s does not exist, it is created", obj.guid)
-    if batch is not None and harvester.batched_writes:
-        # the runner commits the dataset with the final state of the object, and indexes it with its batch
-        tk.get_action("package_create")(context | {"defer_commit": True}, package)
-        batch.saved[obj.id] = package["id"]
-    else:
-        tk.get_action("package_create")(context, package)
-        model.Session.commit()
+    _save("package_create", harvester, context, package, obj)
     return True
 
 
-def _update(context: Any, package: dict[str, Any], existing: dict[str, Any], obj: HarvestObject) -> bool | str:
+def _update(
+    harvester: HarvesterBase, context: Any, package: dict[str, Any], existing: dict[str, Any], obj: HarvestObject
+) -> bool | str:
     package["id"] = existing["id"]
     package["name"] = existing["name"]
-    if obj.current and obj.package_id == existing["id"]:
-        return True  # imported already by a worker that died before it could say so
+    if obj.current and obj.package_id == existing["id"] and not getattr(obj, "force_import", False):
+        # imported already by a worker that died before it could say so, and before the dataset was indexed
+        if (batch := getattr(obj, "batch", None)) is not None:
+            batch.saved[obj.id] = existing["id"]
+        return True
     if not _is_newer(package, existing, obj):
         log.info("Package with GUID %s is up to date", obj.guid)
         return "unchanged"
+    resource_ids.keep(
+        package.get("resources") or [], existing.get("resources") or [], harvester.resource_ids_are_remote
+    )
+    if existing.get("state") == "deleted":
+        package["state"] = package.get("state") or "active"  # it is back
     for field in config.not_overwrite_fields():
         if field in existing:
             package[field] = existing[field]
@@ -87,10 +92,22 @@ def _update(context: Any, package: dict[str, Any], existing: dict[str, Any], obj
     older = sa.update(_object).where(_object.c.package_id == existing["id"], _object.c.current, _object.c.id != obj.id)
     model.Session.execute(older.values(current=False))
     _make_current(obj, existing["id"])
-    tk.get_action("package_update")(context, package)
-    if getattr(obj, "batch", None) is None:
-        model.Session.commit()  # else the runner commits once more in any case, with the state of the object
+    if harvester.batched_writes:
+        context["original_package"] = existing  # CKAN need not ask for it again
+    _save("package_update", harvester, context, package, obj)
     return True
+
+
+def _save(action: str, harvester: HarvesterBase, context: Any, package: dict[str, Any], obj: HarvestObject) -> None:
+    batch = getattr(obj, "batch", None)
+    if batch is None or not harvester.batched_writes:
+        tk.get_action(action)(context, package)
+        model.Session.commit()
+        return
+    # the runner commits the dataset with the final state of the object, and indexes it with its batch
+    with search.saved(package["id"], batch.documents):
+        tk.get_action(action)(context | {"defer_commit": True}, package)
+    batch.saved[obj.id] = package["id"]
 
 
 def _make_current(obj: HarvestObject, package_id: str) -> None:

@@ -65,3 +65,17 @@ def harvest_source_show_package_schema(convert_from_extras: Any, ignore_missing:
         "frequency": [convert_from_extras, ignore_missing],
         "config": [convert_from_extras, v.harvest_source_convert_from_config, ignore_missing],
     }
+
+
+@validator_args
+def harvest_object_create_schema(ignore_missing: Any, not_empty: Any, package_id_exists: Any) -> dict[str, Any]:
+    """Return the fields of a new object."""
+    return {
+        "guid": [ignore_missing, unicode_safe],
+        "content": [ignore_missing, unicode_safe],
+        "state": [ignore_missing, unicode_safe, v.harvest_object_state_exists],
+        "job_id": [not_empty, v.harvest_job_exists],
+        "source_id": [ignore_missing, v.harvest_source_id_exists],
+        "package_id": [ignore_missing, package_id_exists],
+        "extras": [ignore_missing, v.harvest_object_extras_validator],
+    }

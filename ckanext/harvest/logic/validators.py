@@ -12,8 +12,10 @@ from ckan import model
 from ckan.lib.navl.dictization_functions import Missing, validate
 
 from ckanext.harvest import registry
+from ckanext.harvest.domain import object_state
 from ckanext.harvest.model import UPDATE_FREQUENCIES, HarvestJob, HarvestSource
-from ckanext.relay import secrets
+from ckanext.relay import redaction, secrets
+from ckanext.relay.errors import redact
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -58,6 +60,10 @@ def harvest_source_url_validator(key: Any, data: Any, errors: Any, context: Any)
     """Refuse a URL that another source has already with the same configuration."""
     url = data[key] = data[key].strip()
     this_id = data.get(("id",)) or getattr(context.get("package"), "id", "")
+    stored = HarvestSource.get(this_id) if this_id and not isinstance(this_id, Missing) else None
+    if stored is not None and url == redact(stored.url):
+        url = data[key] = stored.url  # shown without its password, and not changed
+    redaction.remember_all(url)
     config = data.get(("config",)) or None
     if isinstance(config, Missing):
         config = None
@@ -68,7 +74,7 @@ def harvest_source_url_validator(key: Any, data: Any, errors: Any, context: Any)
     for other in model.Session.execute(others):
         if other.id != this_id and _normalize_url(other.url) == wanted and (other.config or None) == config:
             message = tk._("There already is a Harvest Source for this URL (& config): url={0} title={1}")
-            errors[key].append(message.format(other.url, other.title))
+            errors[key].append(message.format(redact(other.url), other.title))
             return
 
 
@@ -99,6 +105,7 @@ def harvest_source_config_validator(key: Any, data: Any, errors: Any, context: A
     stored = HarvestSource.get(source_id) if source_id and not isinstance(source_id, Missing) else None
     if isinstance(config, str):
         config = data[key] = secrets.unmask_json(config, stored.config if stored else None)
+        redaction.remember_all(config)  # before anything logs it
     harvester = registry.find(data.get(("source_type",)))
     if not hasattr(harvester, "validate_config"):
         return
@@ -159,3 +166,20 @@ def keep_not_empty_extras(key: Any, data: Any, errors: Any, context: Any) -> Non
     for name, value in data.pop(key, {}).items():
         if value:
             data[(name,)] = value
+
+
+def harvest_object_extras_validator(value: Any, context: Any) -> dict[str, str]:
+    """Accept a dictionary whose keys and values are strings."""
+    if not isinstance(value, dict):
+        raise tk.Invalid(tk._("extras must be a dict"))
+    for key, each in value.items():
+        if not (isinstance(key, str) and isinstance(each, str)):
+            raise tk.Invalid(tk._("extras must be a dict of strings"))
+    return value
+
+
+def harvest_object_state_exists(value: str) -> str:
+    """Accept a state that objects can be in."""
+    if value not in object_state.lifecycle.states:
+        raise tk.Invalid(tk._("Must be one of {0}").format(", ".join(sorted(object_state.lifecycle.states))))
+    return value

@@ -8,11 +8,13 @@ import sqlalchemy as sa
 from ckan import model
 
 from ckanext.harvest.domain import job_state, schedule
+from ckanext.relay import lease
 
 from .record import now
-from .tables import HarvestError, HarvestJob, HarvestSource
+from .tables import UPDATE_FREQUENCIES, HarvestError, HarvestJob, HarvestSource, lease_table
 
 _OPEN = sorted(job_state.lifecycle.open)
+_PERIODIC = [frequency for frequency in UPDATE_FREQUENCIES if frequency != "MANUAL"]
 
 
 class NoSource(HarvestError):
@@ -27,13 +29,23 @@ class JobOpen(HarvestError):
     """The source has a job that has not ended."""
 
 
-def create(source_id: str, run: bool) -> HarvestJob:
+class BeingCleared(JobOpen):
+    """What the source has brought is being removed just now."""
+
+
+def clear_task(source_id: str) -> str:
+    """Return what the lease of who clears a source says."""
+    return f"clear {source_id}"
+
+
+def create(source_id: str, run: bool, lane: str | None = None) -> HarvestJob:
     """Make a job for a source, in the session's transaction.
 
     The row of the source is locked until that ends, so that of two who ask at the same time one gets the job.
 
     :param run: hand it to the workers at once
-    :raises NoSource, SourceInactive, JobOpen: no job can be made
+    :param lane: the queue of its messages, by default the one of what nobody waits for
+    :raises NoSource, SourceInactive, JobOpen, BeingCleared: no job can be made
     """
     session = model.Session
     source = session.get(HarvestSource, source_id, populate_existing=True, with_for_update=True)
@@ -46,30 +58,35 @@ def create(source_id: str, run: bool) -> HarvestJob:
     if HarvestJob.filter(source_id=source_id).filter(HarvestJob.status.in_(_OPEN)).first() is not None:
         session.rollback()
         raise JobOpen(source_id)
-    job = HarvestJob(source=source, status=job_state.RUNNING if run else job_state.NEW)
+    if lease.alive(lease_table, clear_task(source_id)):
+        session.rollback()
+        raise BeingCleared(source_id)
+    job = HarvestJob(source=source, status=job_state.RUNNING if run else job_state.NEW, lane=lane)
     session.add(job)
     session.flush()
     return job
 
 
-def due_sources(at: datetime.datetime) -> list[HarvestSource]:
-    """Return the active sources that are due and have no open job."""
+def due_sources(at: datetime.datetime) -> list[str]:
+    """Return the ids of the active sources that are due and have no open job, the longest due first.
+
+    One whose frequency is none of ours is left alone.
+    """
     open_job = sa.exists().where(HarvestJob.source_id == HarvestSource.id, HarvestJob.status.in_(_OPEN))
-    query = model.Session.query(HarvestSource).filter(
+    query = sa.select(HarvestSource.id).where(
         HarvestSource.active,
-        HarvestSource.frequency != "MANUAL",
+        HarvestSource.frequency.in_(_PERIODIC),
         sa.or_(HarvestSource.next_run.is_(None), HarvestSource.next_run <= at),
         sa.not_(open_job),
     )
-    return query.order_by(HarvestSource.next_run).all()
+    return [row.id for row in model.Session.execute(query.order_by(HarvestSource.next_run))]
 
 
-def start_due(source: HarvestSource) -> HarvestJob:
-    """Start a source that is due and set when it is due again. Commits.
+def start_due(source_id: str) -> None:
+    """Start a source and set when it is due again. Commits.
 
-    :raises SourceInactive, JobOpen: somebody was faster
+    :raises NoSource, SourceInactive, JobOpen: somebody was faster
     """
-    job = create(source.id, run=True)
+    source = create(source_id, run=True).source
     source.next_run = schedule.next_run(source.frequency, source.next_run, now())
     model.Session.commit()
-    return job

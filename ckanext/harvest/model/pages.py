@@ -1,4 +1,4 @@
-"""Saving a page of gathered records at once."""
+"""Saving a page of gathered records at once, and of datasets that are gone."""
 
 from __future__ import annotations
 
@@ -14,9 +14,13 @@ from ckan import model
 from ckanext.harvest.domain import ckan_mapping, object_state
 
 from .record import now
-from .tables import HarvestJob, HarvestObject
+from .tables import HarvestJob, HarvestObject, HarvestObjectExtra
 
 _object = HarvestObject.__table__
+_extra = HarvestObjectExtra.__table__
+
+#: The extra by which harvesters mark an object whose dataset is to be deleted.
+STATUS, DELETE = "status", "delete"
 
 
 def save(job: HarvestJob, records: Mapping[str, Mapping[str, Any]], config: Mapping[str, Any]) -> list[str]:
@@ -58,6 +62,53 @@ def save(job: HarvestJob, records: Mapping[str, Mapping[str, Any]], config: Mapp
         model.Session.execute(sa.insert(_object), rows)
     model.Session.commit()
     return [before[guid] for guid in records if guid in before] + [str(row["id"]) for row in rows]
+
+
+def imported(source_id: str) -> dict[str, str]:
+    """Return the datasets that are now as a source brought them: package ids by guid."""
+    query = sa.select(_object.c.guid, _object.c.package_id).where(
+        _object.c.harvest_source_id == source_id, _object.c.current, _object.c.package_id.isnot(None)
+    )
+    return {row.guid: row.package_id for row in model.Session.execute(query)}
+
+
+def gathered(job_id: str) -> set[str]:
+    """Return the guids for which a job has an object already."""
+    query = sa.select(_object.c.guid).where(_object.c.harvest_job_id == job_id)
+    return {row.guid for row in model.Session.execute(query)}
+
+
+def save_deletions(job: HarvestJob, gone: Mapping[str, str]) -> list[str]:
+    """Save an object for each dataset that is to be deleted, open to the workers at once, and commit.
+
+    It has the id of the dataset and the extra ``status``: ``delete``, as harvesters mark them. That the older objects
+    are no longer current is for the import to say, together with the deletion.
+
+    :param gone: package ids by guid
+    :returns: the ids of the objects
+    """
+    first = now()
+    rows = [
+        {
+            "id": str(uuid.uuid4()),
+            "guid": guid,
+            "gathered": first + datetime.timedelta(microseconds=position),
+            "harvest_job_id": job.id,
+            "harvest_source_id": job.source_id,
+            "package_id": package_id,
+            "state": object_state.WAITING,
+            "published": True,
+        }
+        for position, (guid, package_id) in enumerate(gone.items())
+    ]
+    if rows:
+        model.Session.execute(sa.insert(_object), rows)
+        extras = [
+            {"id": str(uuid.uuid4()), "harvest_object_id": row["id"], "key": STATUS, "value": DELETE} for row in rows
+        ]
+        model.Session.execute(sa.insert(_extra), extras)
+    model.Session.commit()
+    return [str(row["id"]) for row in rows]
 
 
 def _objects_of_job(job: HarvestJob, records: Mapping[str, Any]) -> dict[str, str]:

@@ -21,7 +21,8 @@ from .tables import HarvestGatherError, HarvestJob, HarvestObject
 _job = HarvestJob.__table__
 _object = HarvestObject.__table__
 _open_objects = _object.c.state.in_(sorted(object_state.lifecycle.open))
-_GIVEN_UP = {"state": object_state.ERROR, "report_status": object_state.ERRORED, "claimed_by": None}
+#: What an object gets that is not done any more.
+GIVEN_UP = {"state": object_state.ERROR, "report_status": object_state.ERRORED, "claimed_by": None}
 
 
 def now() -> datetime.datetime:
@@ -114,6 +115,11 @@ def is_running(job_id: str) -> bool:
     return _status(job_id) == job_state.RUNNING
 
 
+def is_gone(job_id: str) -> bool:
+    """Tell whether a job was removed meanwhile, because its source was cleared."""
+    return _status(job_id) is None
+
+
 def _status(job_id: str) -> str | None:
     # asked of the database: the instance in the session may be older
     return model.Session.execute(sa.select(HarvestJob.status).where(HarvestJob.id == job_id)).scalar()
@@ -121,13 +127,14 @@ def _status(job_id: str) -> str | None:
 
 def _give_up_objects(job: HarvestJob) -> None:
     query = model.Session.query(HarvestObject).filter(HarvestObject.harvest_job_id == job.id, _open_objects)
-    query.update(_GIVEN_UP, synchronize_session="fetch")
+    query.update(GIVEN_UP, synchronize_session="fetch")
 
 
 def abort_new(source_id: str) -> None:
     """End the jobs of a source that were not begun, because the source is gone. Does not commit."""
     for job in HarvestJob.filter(source_id=source_id, status=job_state.NEW):
         _move_job(job, job_state.ABORTED)
+        job.finished = now()
 
 
 def _move_job(job: HarvestJob, status: str) -> None:
@@ -178,7 +185,7 @@ def end_with_job(object_id: str) -> None:
     Commits."""
     final = sorted(job_state.lifecycle.final)
     over = sa.exists().where(_job.c.id == _object.c.harvest_job_id, _job.c.status.in_(final))
-    model.Session.execute(sa.update(_object).where(_object.c.id == object_id, _open_objects, over).values(_GIVEN_UP))
+    model.Session.execute(sa.update(_object).where(_object.c.id == object_id, _open_objects, over).values(GIVEN_UP))
     model.Session.commit()
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from ckan import model
+from sqlalchemy.orm import defer
 
 from ckanext.harvest.domain import object_state, stats
 
@@ -83,29 +84,30 @@ def error_summaries(job_id: str, limit: int) -> dict[str, list[dict[str, Any]]]:
 
 
 def source_counts(source_id: str) -> dict[str, int]:
-    """Return how many jobs a source has had and how many public datasets come from it now."""
+    """Return how many jobs a source has had and how many public datasets come from it now.
+
+    These are all that come from it but for those that are not public: who reads an index, and counts the few, need not
+    look at each dataset.
+    """
     jobs = sa.select(sa.func.count()).select_from(_job).where(_job.c.source_id == source_id)
     package = model.Package.__table__
-    datasets = (
-        sa.select(sa.func.count(sa.distinct(package.c.id)))
-        .join(_object, _object.c.package_id == package.c.id)
-        .where(
-            _object.c.harvest_source_id == source_id,
-            _object.c.current,
-            package.c.state == "active",
-            sa.not_(package.c.private),
-        )
-    )
-    execute = model.Session.execute
-    return {"job_count": execute(jobs).scalar() or 0, "total_datasets": execute(datasets).scalar() or 0}
+    come_from_it = sa.and_(_object.c.harvest_source_id == source_id, _object.c.current)
+    brought = sa.select(_object.c.package_id).where(come_from_it, _object.c.package_id.isnot(None)).distinct()
+    datasets = sa.select(sa.func.count()).select_from(brought.subquery())
+    is_public = sa.and_(package.c.state == "active", sa.not_(package.c.private))
+    of_source = sa.exists().where(come_from_it, _object.c.package_id == package.c.id)
+    hidden = sa.select(sa.func.count()).select_from(package).where(sa.not_(is_public), of_source)
+    job_count, total, not_public = (model.Session.execute(query).scalar() or 0 for query in (jobs, datasets, hidden))
+    return {"job_count": job_count, "total_datasets": total - not_public}
 
 
-def object_errors(job_id: str) -> list[tuple[HarvestObjectError, str]]:
-    """Return the errors of a job's objects, oldest first, each with the guid of its object."""
+def object_errors(job_id: str) -> list[tuple[HarvestObjectError, HarvestObject]]:
+    """Return the errors of a job's objects, oldest first, each with its object, whose content is not read."""
     query = (
-        sa.select(HarvestObjectError, HarvestObject.guid)
+        sa.select(HarvestObjectError, HarvestObject)
+        .options(defer(HarvestObject.content))
         .join(HarvestObject, HarvestObject.id == HarvestObjectError.harvest_object_id)
         .where(HarvestObject.harvest_job_id == job_id)
         .order_by(HarvestObjectError.created)
     )
-    return [(error, guid) for error, guid in model.Session.execute(query)]
+    return [(error, obj) for error, obj in model.Session.execute(query)]

@@ -18,7 +18,8 @@ from ckan.model.domain_object import DomainObject
 from sqlalchemy import event
 from sqlalchemy.orm import backref, relationship
 
-from ckanext.relay import lease
+from ckanext.relay import lease, redaction
+from ckanext.relay.errors import redact
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +42,8 @@ def _fk(target: str, name: str, **kw: Any) -> sa.ForeignKey:
 
 
 def _error_message(message: Any) -> str:
-    """PostgreSQL text holds no NUL, and what a remote portal answered may."""
-    return str(message).replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    """PostgreSQL text holds no NUL, and what a remote portal answered may; it may also repeat the token it was sent."""
+    return redaction.scrub(str(message)).replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 class HarvestError(Exception):
@@ -98,7 +99,7 @@ class HarvestSource(HarvestDomainObject, tk.BaseModel):
 
     def __repr__(self) -> str:
         # the config may hold the remote portal's token: never in a repr
-        return f"<HarvestSource id={self.id} title={self.title!r} url={self.url!r} active={self.active}>"
+        return f"<HarvestSource id={self.id} title={self.title!r} url={redact(self.url or '')!r} active={self.active}>"
 
     __str__ = __repr__
 
@@ -112,7 +113,7 @@ class HarvestJob(HarvestDomainObject, tk.BaseModel):
     """One run of a source. The status moves as :mod:`ckanext.harvest.domain.job_state` says."""
 
     __tablename__ = "harvest_job"
-    _engine_columns = ("claimed_by", "attempts", "stats")
+    _engine_columns = ("claimed_by", "attempts", "stats", "lane")
 
     id = column(sa.UnicodeText, primary_key=True, default=_uuid)
     created = column(sa.DateTime, default=datetime.datetime.utcnow)
@@ -124,6 +125,7 @@ class HarvestJob(HarvestDomainObject, tk.BaseModel):
     claimed_by = column(sa.UnicodeText)  # engine: id of the lease that gathers
     attempts = column(sa.Integer, default=0)  # engine: how often gathering was begun
     stats = column(sa.UnicodeText)  # engine: the final counts as JSON, written once when the job finishes
+    lane = column(sa.UnicodeText)  # engine: the queue of its messages, "priority" if a person started it
 
     source = related(HarvestSource, backref=backref("jobs", order_by=created, passive_deletes=True))
 
@@ -274,6 +276,16 @@ def _save_error(error: HarvestGatherError | HarvestObjectError) -> None:
         except sa.exc.IntegrityError:
             session.rollback()
             log.warning("No such job or object any more, its error is only here: %s", error.message)
+
+
+@event.listens_for(HarvestSource, "load")
+@event.listens_for(HarvestSource, "refresh")
+def _remember_secrets(source: HarvestSource, *_: Any) -> None:
+    """Whoever works on a source may come to log what is in its configuration."""
+    loaded = vars(source)
+    for text in (loaded.get("config"), loaded.get("url")):
+        if text:
+            redaction.remember_all(text)
 
 
 @event.listens_for(HarvestObject, "before_insert")

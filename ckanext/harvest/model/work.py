@@ -19,6 +19,8 @@ from .tables import HarvestJob, HarvestObject, lease_table
 _job = HarvestJob.__table__
 _object = HarvestObject.__table__
 
+#: A limit that is none.
+ALL = 2**31
 #: Objects still to be worked on. Spelt as the partial index has it, so that PostgreSQL uses it.
 _open = _object.c.state.in_(sorted(object_state.lifecycle.open))
 #: Objects that a worker may take: all of a gathered job, and those that the gather stage published early.
@@ -75,6 +77,33 @@ def claim_objects(source_id: str, lease_id: str, limit: int) -> list[str]:
     return []
 
 
+def claim_object(object_id: str, lease_id: str) -> bool:
+    """Claim one object, though its turn may not have come; False if it has ended, its job does not run, or somebody
+    else has it."""
+    running = sa.exists().where(_job.c.id == _object.c.harvest_job_id, _job.c.status == "Running")
+    picked = sa.select(_object.c.id).where(_object.c.id == object_id, _open, running, _free(_object))
+    return bool(
+        lease.claim(
+            sa.update(_object)
+            .where(_object.c.id.in_(picked.with_for_update(of=_object, skip_locked=True).scalar_subquery()))
+            .values(claimed_by=lease_id, retry_times=sa.func.coalesce(_object.c.retry_times, 0) + 1)
+            .returning(_object.c.id)
+        )
+    )
+
+
+def count_ready(source_id: str, most: int) -> int:
+    """Return how many objects of a source a worker may take now; counts up to ``most``."""
+    ready = (
+        sa.select(_object.c.id)
+        .join(_job, _job.c.id == _object.c.harvest_job_id)
+        .where(_object.c.harvest_source_id == source_id, _open, _ready, _free(_object))
+        .limit(most)
+        .subquery()
+    )
+    return model.Session.execute(sa.select(sa.func.count()).select_from(ready)).scalar() or 0
+
+
 def release_objects(ids: Sequence[str], lease_id: str) -> None:
     """Give claimed objects back untouched, so that the claim does not count as a try."""
     if ids:
@@ -117,11 +146,36 @@ def is_mine(object_id: str, lease_id: str) -> bool:
     return model.Session.execute(query.with_for_update()).first() is not None
 
 
+def lane(job_id: str | None = None, source_id: str | None = None) -> str | None:
+    """Return the lane of a job, or of the job of a source that runs; None for the one of what nobody waits for."""
+    query = sa.select(_job.c.lane)
+    if job_id:
+        query = query.where(_job.c.id == job_id)
+    else:
+        query = query.where(_job.c.source_id == source_id, _job.c.status == "Running")
+    rows = lease.claim(query.limit(1))
+    return rows[0].lane if rows else None
+
+
 def jobs_to_gather(source_id: str | None = None) -> list[str]:
     """Ids of running jobs that were not gathered yet and that no worker gathers now."""
     query = sa.select(_job.c.id).where(_job.c.status == "Running", _job.c.gather_finished.is_(None), _free(_job))
     if source_id:
         query = query.where(_job.c.source_id == source_id)
+    return [row.id for row in model.Session.execute(query)]
+
+
+def waiting_jobs(limit: int) -> list[str]:
+    """Ids of the jobs that a worker may gather now, the oldest first."""
+    wanted = sa.and_(_job.c.status == "Running", _job.c.gather_finished.is_(None), _free(_job))
+    query = sa.select(_job.c.id).where(wanted).order_by(_job.c.created, _job.c.id).limit(limit)
+    return [row.id for row in model.Session.execute(query)]
+
+
+def waiting_objects(limit: int) -> list[str]:
+    """Ids of the objects that a worker may take now, in the order they were gathered."""
+    query = sa.select(_object.c.id).join(_job, _job.c.id == _object.c.harvest_job_id)
+    query = query.where(_open, _ready, _free(_object)).order_by(_object.c.gathered, _object.c.id).limit(limit)
     return [row.id for row in model.Session.execute(query)]
 
 

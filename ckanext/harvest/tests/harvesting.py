@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections import deque
 from collections.abc import Iterable
 from typing import Any
@@ -24,6 +25,7 @@ _RUN = {
     "process": runner.process_batch,
     "finish": runner.finish,
     "reindex": runner.reindex,
+    "mail": runner.mail,
 }
 
 
@@ -39,6 +41,21 @@ def make_source(source_type: str, **fields: Any) -> dict[str, Any]:
     organization = fields.pop("owner_org", None) or factories.Organization()["id"]
     given = {"url": f"http://source-{number}.example", "name": f"source-{number}", "owner_org": organization}
     return act("harvest_source_create", **given | {"source_type": source_type} | fields)
+
+
+def ckan_source(url: str, source_type: str = "ckan", **config: Any) -> str:
+    """Register a remote CKAN and return the id of the source."""
+    return str(make_source(source_type, url=url, config=json.dumps(config) if config else "")["id"])
+
+
+def configure(source_id: str, **config: Any) -> None:
+    """Give a source another configuration."""
+    act("harvest_source_patch", id=source_id, config=json.dumps(config))
+
+
+def shown(name: str) -> dict[str, Any]:
+    """Return a dataset, also one that is deleted."""
+    return act("package_show", id=name)
 
 
 def start(source_id: str) -> str:

@@ -82,7 +82,10 @@ class Request(BaseHTTPRequestHandler):
             found.sort(key=lambda each: str(each.get("id")))
         rows = min(int(params.get("rows", "10")), self.server.most_rows)
         start = int(params.get("start", "0"))
-        self.send_result({"count": len(found), "results": found[start : start + rows]})
+        page = found[start : start + rows]
+        if "fl" in params:
+            page = [{params["fl"]: each.get(params["fl"])} for each in page]
+        self.send_result({"count": len(found) + self.server.lost, "results": page})
 
     def _group_show(self, params: dict[str, str]) -> None:
         self._show(self.server.groups, params)
@@ -137,6 +140,11 @@ def _term(each: Dataset, term: str) -> bool:
     if term.startswith("-"):
         return not _term(each, term[1:])
     field, _, value = term.partition(":")
+    value = value.strip('"')
+    if field == "id":
+        return each.get("id") == value
+    if field == "dataset_type":
+        return each.get("type") == value
     if field == "organization":
         return (each.get("organization") or {}).get("name") == value
     return value in [group["name"] for group in each.get("groups") or ()]
@@ -157,6 +165,8 @@ class RemotePortal(ThreadingHTTPServer):
         self.groups: list[dict[str, Any]] = []
         self.organizations: list[dict[str, Any]] = []
         self.most_rows = 1000
+        #: how many datasets a search counts and does not show
+        self.lost = 0
         self.instead: Answer | None = None
         self.requests: list[tuple[str, dict[str, str], dict[str, str]]] = []
         #: set when the portal stops, for answers that hang

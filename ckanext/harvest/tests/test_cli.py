@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import ast
+import base64
+import datetime
 import json
+import sys
 from typing import Any
 
 import ckan.plugins as p
+import ckan.plugins.toolkit as tk
 import pytest
+import redis
 import sqlalchemy as sa
 from ckan import model
 from click.testing import Result
 
-from ckanext.harvest.cli import harvester
-from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestSource
+from ckanext.harvest.cli import calling, harvester, workers
+from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestLog, HarvestSource, record
 from ckanext.harvest.tests.harvesting import act, counts, found, gather_errors, harvest, make_source, objects, start
 from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester, fetch, save_by_hand, save_objects
 
@@ -31,6 +37,7 @@ class Command:
 
     def __init__(self, cli: Any) -> None:
         self.cli = cli
+        self.cli.mix_stderr = False  # as click does from 8.2 on; CKAN 2.11 has an older one
 
     def __call__(self, *arguments: str, **options: Any) -> str:
         """Run a command that must succeed and return what it prints."""
@@ -284,10 +291,168 @@ def test_a_job_that_was_not_begun_is_ended(ckan: Command) -> None:
     assert gather_errors(jobs[0]) == []
 
 
+# -- looking after what is there
+
+
+def test_jobs_for_all(ckan: Command) -> None:
+    """For each active source that has no open job; as text, or as JSON."""
+    source_id = make_source("scripted")["id"]
+    make_source("scripted")
+    start(source_id)
+    assert lines(ckan("job-all")) == ["Created 1 new harvest jobs"]
+    act("harvest_job_abort", id=source_id)
+    assert [job["source_id"] for job in json.loads(ckan("job-all", "--json"))] == [source_id]
+
+
+def test_ending_jobs_that_run_for_too_long(ckan: Command) -> None:
+    """With a number of days, and with sources included or excluded."""
+    sources = [make_source("scripted")["id"] for _ in range(3)]
+    for source_id in sources:
+        HarvestJob.get(start(source_id)).created -= datetime.timedelta(days=3.5)
+    model.Session.commit()
+    assert lines(ckan("abort-failed-jobs")) == ["Done. Aborted jobs: 0"]
+    assert lines(ckan("abort-failed-jobs", "3", "-i", sources[0])) == ["Done. Aborted jobs: 1"]
+    assert lines(ckan("abort-failed-jobs", "3", "--exclude", f"{sources[1]},{sources[0]}")) == ["Done. Aborted jobs: 1"]
+    assert lines(ckan("abort-failed-jobs", "4")) == ["Done. Aborted jobs: 0"]
+    assert lines(ckan("abort-failed-jobs", "2")) == ["Done. Aborted jobs: 1"]
+    assert lines(ckan("abort-failed-jobs", "2")) == ["There is no jobs to abort"]
+    assert ckan.run("abort-failed-jobs", "soon").exit_code == 2
+
+
+def test_clearing_a_source(ckan: Command) -> None:
+    """By id or name; the source stays."""
+    source = make_source("scripted")
+    for reference in (source["id"], source["name"]):
+        harvest(source["id"])
+        assert lines(ckan("source", "clear", reference)) == [f"Cleared harvest source: {reference}"]
+        assert (found(), HarvestJob.filter().count()) == ([], 0)
+    assert HarvestSource.get(source["id"]).active
+    assert "not found" in ckan.fails("source", "clear", "no-such-source").lower()
+
+
+def test_clearing_the_history(ckan: Command) -> None:
+    """Of one source, or of all; the datasets stay, and current objects if that is asked for."""
+    first, second = make_source("scripted"), make_source("scripted")
+    harvest(first["id"])
+    for _ in range(2):
+        harvest(second["id"])
+    output = lines(ckan("source", "clear-history", "-k", "true"))
+    assert (output, HarvestJob.filter().count()) == (["Cleared job history of 2 harvest sources"], 1)
+    harvest(first["id"])
+    output = lines(ckan("source", "clear-history", second["name"]))
+    assert output == [f"Cleared job history of harvest source: {second['name']}"]
+    assert HarvestJob.filter(source_id=second["id"]).count() == 0
+    assert lines(ckan("source", "clear-history")) == ["Cleared job history of 2 harvest sources"]
+    assert (HarvestJob.filter().count(), found()) == (0, ["by-hand-one"])
+
+
+def test_importing_again(ckan: Command, script: Script) -> None:
+    """All, one source, one record, one dataset, one object; also without a dataset, and in segments."""
+    source = make_source("scripted")
+    script.guids = ("one", "two")
+    ids = [obj.id for obj in objects(harvest(source["id"]))]
+
+    def imported(*arguments: str) -> int:
+        [said] = lines(ckan("import", *arguments))
+        assert said.endswith(" objects reimported")
+        return int(said.split()[0])
+
+    assert imported() == imported(source["name"]) == 2
+    assert imported("-g", "one") == imported("--guid", "two") == 1
+    assert imported("-p", "by-hand-one") == imported("--package-id", "by-hand-two") == 1
+    assert imported("-o", ids[0]) == imported("--harvest-object-id", ids[1]) == 1
+    assert imported("--segments", "01234567") + imported("--segments", "89abcdef") == 2
+    act("package_delete", id="by-hand-one")
+    assert imported() == 1
+    assert imported("-j") == imported(source["id"], "--no-join-datasets") == 2
+    assert "not found" in ckan.fails("import", "no-such-source").lower()
+
+
+def test_reindexing(ckan: Command) -> None:
+    """All sources that are active."""
+    make_source("ckan"), make_source("ckan")
+    act("harvest_source_delete", id=make_source("ckan")["id"])
+    assert lines(ckan("reindex")) == ["2 harvest sources reindexed"]
+
+
+def test_purging_the_queues(ckan: Command) -> None:
+    """Messages go; the work stays, and the next sweep sends it again."""
+    job_id = start(make_source("scripted")["id"])
+    assert waiting(job_id) == 1
+    assert "The queues are empty" in ckan("purge-queues")
+    assert waiting(job_id) == 0
+    assert HarvestJob.get(job_id).status == "Running"
+    ckan("run")
+    assert waiting(job_id) == 1
+
+
+def waiting(text: str) -> int:
+    """Return how many messages with this text wait in the broker."""
+    broker = redis.Redis.from_url(tk.config["ckan.redis.url"])
+    lists = [key for key in broker.scan_iter() if broker.type(key) == b"list"]
+    bodies = [json.loads(message)["body"] for key in lists for message in broker.lrange(key, 0, -1)]
+    return sum(text in base64.b64decode(body).decode() for body in bodies)
+
+
+def test_cleaning_the_log(ckan: Command, ckan_config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is older than the settings say goes."""
+    HarvestLog.filter().delete()
+    for days in (1, 3, 29, 31):
+        HarvestLog(content=f"{days} days", level="INFO", created=record.now() - datetime.timedelta(days=days)).save()
+    assert lines(ckan("clean-harvest-log")) == ["Deleted log messages that are older than 30 days"]
+    assert HarvestLog.filter().count() == 3
+    monkeypatch.setitem(ckan_config, "ckan.harvest.log_timeframe", "2")
+    ckan("clean-harvest-log")
+    assert [entry.content for entry in HarvestLog.filter()] == ["1 days"]
+
+
+def test_which_harvesters_there_are(ckan: Command) -> None:
+    """As a Python list, which scripts have read so far, or as JSON."""
+    listed = ast.literal_eval(ckan("harvesters_info"))
+    assert {info["name"] for info in listed} == {"ckan", "scripted"}
+    assert json.loads(ckan("harvesters_info", "--json")) == listed
+
+
+def test_a_bar_for_long_work(cli: Any, script: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On standard error, so that what a command prints stays as it is; it is there as soon as there is something."""
+    shown: list[tuple[str, int]] = []
+
+    def note(length: int, label: str, file: Any) -> Any:
+        bar = progressbar(length=length, label=label, file=file)
+        shown.append((label, length))
+        assert file is sys.stderr
+        return bar
+
+    progressbar = calling.click.progressbar
+    monkeypatch.setattr(calling.click, "progressbar", note)
+    script.guids = ("one", "two", "three")
+    source = make_source("scripted")
+    harvest(source["id"])
+    ckan = Command(cli)
+    assert lines(ckan("import")) == ["3 objects reimported"]
+    ckan("reindex")
+    ckan("source", "clear-history", "-k", "true")
+    ckan("source", "clear", source["name"])
+    assert shown == [("Importing", 3), ("Indexing", 1), ("Removing", 1), ("Removing", 3)]
+
+
+@pytest.mark.parametrize(("command", "beat"), [("gather-consumer", True), ("fetch-consumer", False)])
+def test_the_commands_of_supervisors(ckan: Command, command: str, beat: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They become Celery workers; the one for gathering sweeps as well. (tests/test_flow.py runs real ones.)"""
+    started: list[list[str]] = []
+    monkeypatch.setattr(workers, "run_worker", lambda *arguments: started.append([str(each) for each in arguments]))
+    ckan(command)
+    [[concurrency, kinds, options]] = started
+    assert (concurrency, kinds, "--beat" in options) == ("1", "['harvest']", beat)
+
+
 def test_the_commands_are_ckans() -> None:
     """CKAN is given the group, and it has all commands of this version."""
     commands = [command for plugin in p.PluginImplementations(p.IClick) for command in plugin.get_commands()]
     assert harvester in commands
-    names = {"source", "sources", "job", "jobs", "job-abort", "run", "gather-consumer", "fetch-consumer", "run-test"}
+    names = {
+        "source", "sources", "job", "jobs", "job-abort", "abort-failed-jobs", "job-all", "run", "run-test", "import",
+        "gather-consumer", "fetch-consumer", "purge-queues", "clean-harvest-log", "reindex", "harvesters_info",
+    }  # fmt: skip
     assert names <= set(harvester.commands)
-    assert {"create", "show", "remove"} <= set(harvester.commands["source"].commands)  # type: ignore[attr-defined]
+    assert {"create", "show", "remove", "clear", "clear-history"} == set(harvester.commands["source"].commands)  # type: ignore[attr-defined]

@@ -39,7 +39,7 @@ COLUMNS = {
     "harvest_log": {"id": TEXT, "content": TEXT, "level": "VARCHAR(8)", "created": TIME},
 }  # fmt: skip
 OURS = {
-    "harvest_job": {"claimed_by": TEXT, "attempts": INT, "stats": TEXT},
+    "harvest_job": {"claimed_by": TEXT, "attempts": INT, "stats": TEXT, "lane": TEXT},
     "harvest_object": {"claimed_by": TEXT, "published": BOOL, "content_hash": TEXT, "needs_index": BOOL},
     "harvest_lease": {"id": TEXT, "task": TEXT, "started": TIME, "expires": TIME},
 }

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -27,7 +28,20 @@ SAMPLE = Path(__file__).with_name("sample.jsonl")
 say = partial(click.echo, err=True)  # Standard output is for results; what goes on is told on standard error.
 
 
+def _check_ckan(ctx: click.Context, param: click.Parameter, wanted: str | None) -> None:
+    """bin/quickstart read the option and chose the environment that this runs in, if it came first."""
+    if wanted and not version("ckan").startswith(f"{wanted}."):
+        raise click.BadParameter(f"is the first argument: bin/quickstart --ckan {wanted} …")
+
+
 @click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--ckan",
+    type=click.Choice(["2.12", "2.11"]),
+    expose_value=False,
+    callback=_check_ckan,
+    help="Version of CKAN, each with a folder of its own; comes before all other options.  [default: 2.12]",
+)
 @click.option(
     "--state",
     type=click.Path(file_okay=False, path_type=Path),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import logging
 import time
@@ -180,3 +181,41 @@ def test_settings(ckan_config: dict[str, Any]) -> None:
     assert sweeps and all(sweep["schedule"] == sweep["options"]["expires"] == 15 for sweep in sweeps)
     ckan_config["ckanext.relay.broker_url"] = "amqp://somewhere//"
     assert config.broker_url() == "amqp://somewhere//"
+
+
+def test_the_order_of_lanes() -> None:
+    """What a person waits for comes first, a bulk lane now and then all the same, and queues of a lane take turns."""
+    order = celery_app.LaneOrder()
+    order.update(["site.a.bulk", "site.a.priority", "site.b.bulk", "site.b.priority"])
+    waiting = {"site.a.bulk": 40, "site.b.bulk": 40, "site.a.priority": 40, "site.b.priority": 40}
+    taken = [take(order, waiting) for _ in range(50)]
+    assert [name.endswith("priority") for name in taken] == ([True] * 4 + [False]) * 10
+    for lane in ("priority", "bulk"):
+        in_lane = [name for name in taken if name.endswith(lane)]
+        assert all(one != other for one, other in itertools.pairwise(in_lane))
+
+
+def test_a_lane_alone() -> None:
+    """Nothing waits for a lane that is empty, and what then comes for a person is still the next."""
+    order = celery_app.LaneOrder()
+    order.update(["site.a.bulk", "site.a.priority"])
+    waiting = {"site.a.bulk": 20, "site.a.priority": 0}
+    assert {take(order, waiting) for _ in range(10)} == {"site.a.bulk"}
+    waiting["site.a.priority"] = 1
+    assert take(order, waiting) == "site.a.priority"
+    waiting |= {"site.a.bulk": 0, "site.a.priority": 9}
+    assert {take(order, waiting) for _ in range(9)} == {"site.a.priority"}
+
+
+def take(order: celery_app.LaneOrder, waiting: dict[str, int]) -> str:
+    """Do what BRPOP does: take from the first queue that has something."""
+    name = next(name for name in order.consume(len(waiting)) if waiting[name])
+    waiting[name] -= 1
+    order.rotate(name)
+    return name
+
+
+def test_the_broker_is_asked_in_that_order(broker: redis.Redis) -> None:
+    """The connection that workers read from is told of the order, by a name that it can resolve."""
+    with celery_app.app.connection_for_read() as connection:
+        assert isinstance(connection.default_channel._queue_cycle, celery_app.LaneOrder)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,8 +14,12 @@ import requests
 from ckan import model
 from ckan.tests import factories
 
-from ckanext.relay import search
+from ckanext.relay import ckan_211, search
 from ckanext.relay.search import SearchUnavailable
+from ckanext.relay.tests.solr import solr_at
+
+ONE = "6d9f1e40-9b1c-4b7e-8f43-0c8f4fd1d6a1"
+needs_ckan_212 = pytest.mark.skipif(ckan_211.RUNS, reason="CKAN 2.11 indexes when the session commits")
 
 
 @pytest.fixture(autouse=True)
@@ -31,11 +38,32 @@ def found() -> list[str]:
     return sorted(dataset["name"] for dataset in results)
 
 
+@contextlib.contextmanager
+def saving(action: str, **dataset: Any) -> Iterator[search.Documents]:
+    """Save a dataset as the harvest does; yields its document, for index(), once it is committed."""
+    documents: search.Documents = {}
+    context = {
+        "ignore_auth": True,
+        "user": factories.Sysadmin()["name"],
+        "defer_commit": True,
+        "return_id_only": True,
+    }
+    with search.deferred_commits():
+        with search.saved(dataset["id"], documents):
+            tk.get_action(action)(context, dataset)
+        model.Session.commit()
+        yield documents
+
+
 def unindexed(*names: str, **fields: Any) -> list[str]:
     """Create datasets that Solr knows nothing of, and return their ids."""
     context = {"ignore_auth": True, "user": factories.Sysadmin()["name"], "defer_commit": True}
-    ids = [tk.get_action("package_create")(dict(context), {"name": name} | fields)["id"] for name in names]
-    model.Session.commit()
+    ids = [str(uuid.uuid4()) for _ in names]
+    with search.deferred_commits():
+        for package_id, name in zip(ids, names, strict=True):
+            with search.saved(package_id, {}):
+                tk.get_action("package_create")(dict(context), {"id": package_id, "name": name} | fields)
+        model.Session.commit()
     return ids
 
 
@@ -77,26 +105,25 @@ def test_a_document_that_solr_refuses() -> None:
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/solr/ckan", "http://127.0.0.1:9/solr/none"])
-def test_solr_is_away(ckan_config: dict[str, Any], url: str) -> None:
+def test_solr_is_away(url: str) -> None:
     """It is an error that passes, and not one of any document."""
     ids = unindexed("one")
     search.require()
-    solr, ckan_config["solr_url"] = ckan_config["solr_url"], url
-    for call in (search.require, lambda: search.index(ids), lambda: search.index([])):
-        with pytest.raises(SearchUnavailable) as caught:
-            call()
-        assert not caught.value.permanent
-    ckan_config["solr_url"] = solr
+    with solr_at(url):
+        for call in (search.require, lambda: search.index(ids), lambda: search.index([])):
+            with pytest.raises(SearchUnavailable) as caught:
+                call()
+            assert not caught.value.permanent
     assert search.index(ids) == {}
     assert found() == ["one"]
 
 
-def test_a_core_that_is_not_there(ckan_config: dict[str, Any]) -> None:
+def test_a_core_that_is_not_there() -> None:
     """A Solr that has no such core is not available."""
-    base, _, _ = ckan_config["solr_url"].rpartition("/")
-    ckan_config["solr_url"] = f"{base}/no-such-core"
-    with pytest.raises(SearchUnavailable):
-        search.index(unindexed("one"))
+    base, _, _ = tk.config["solr_url"].rpartition("/")
+    ids = unindexed("one")
+    with solr_at(f"{base}/no-such-core"), pytest.raises(SearchUnavailable):
+        search.index(ids)
 
 
 def test_deferred_commits() -> None:
@@ -127,3 +154,96 @@ def test_indexing_leaves_ckans_own_indexing_as_it_was() -> None:
     search.index(unindexed("one"))
     factories.Dataset(name="two")
     assert found() == ["one", "two"]
+
+
+def shown(package_id: str) -> dict[str, Any]:
+    return tk.get_action("package_show")({"ignore_auth": True, "use_cache": False}, {"id": package_id})
+
+
+def titles() -> list[str]:
+    """Return the titles of what a search finds, as Solr and as its cached dictionaries have them."""
+    answer = tk.get_action("package_search")({"ignore_auth": True}, {"fl": "title,validated_data_dict,id"})
+    return sorted(dataset["title"] for dataset in answer["results"])
+
+
+@needs_ckan_212
+def test_a_document_made_while_saving_is_the_one_that_ckan_makes() -> None:
+    """What Solr holds of a dataset is the same, whoever indexes it."""
+    fields = {
+        "tags": [{"name": "air"}],
+        "extras": [{"key": "area", "value": "north"}],
+        "resources": [{"url": "http://a"}],
+    }
+    with saving("package_create", id=ONE, name="one", title="One", **fields) as documents:
+        assert set(documents) == {ONE}
+        assert search.index([ONE], documents) == {}
+    ours = solr_document(ONE)
+    tk.get_action("package_patch")({"ignore_auth": True, "user": ""}, {"id": ONE, "title": "Changed"})
+    tk.get_action("package_patch")({"ignore_auth": True, "user": ""}, {"id": ONE, "title": "One"})
+    theirs = solr_document(ONE)
+    assert ours.keys() == theirs.keys()
+    changing = {"_version_", "indexed_ts", "metadata_modified", "data_dict", "validated_data_dict"}
+    assert {key: ours[key] for key in ours.keys() - changing} == {key: theirs[key] for key in theirs.keys() - changing}
+    for blob in ("data_dict", "validated_data_dict"):
+        ours_shown, theirs_shown = json.loads(ours[blob]), json.loads(theirs[blob])
+        ours_shown["metadata_modified"] = theirs_shown["metadata_modified"]
+        assert ours_shown == theirs_shown
+
+
+@needs_ckan_212
+def test_a_dataset_that_is_updated() -> None:
+    """The update is committed by who saves, found after the batch, and its document is the new one."""
+    with saving("package_create", id=ONE, name="one", title="One") as documents:
+        search.index([ONE], documents)
+    with saving("package_update", id=ONE, name="one", title="Two") as documents:
+        model.Session.remove()
+        assert shown(ONE)["title"] == "Two"
+        assert titles() == ["One"]
+        search.index([ONE], documents)
+    assert titles() == ["Two"]
+
+
+@needs_ckan_212
+def test_a_dataset_that_was_edited_before_its_batch_was_sent() -> None:
+    """A document that is older than the dataset does not replace the newer one."""
+    with saving("package_create", id=ONE, name="one", title="One") as documents:
+        tk.get_action("package_patch")({"ignore_auth": True, "user": ""}, {"id": ONE, "title": "Edited"})
+        search.index([ONE], documents)
+    assert titles() == ["Edited"]
+    with saving("package_update", id=ONE, name="one", title="Three") as documents:
+        model.Session.query(model.Package).update({"private": True})
+        model.Session.commit()
+        search.index([ONE], documents)
+    assert found() == []
+
+
+@needs_ckan_212
+def test_who_asks_for_the_dataset_while_it_is_saved() -> None:
+    """The answer is the dataset as it is at that moment, whatever was asked before."""
+    asked = []
+
+    def ask(*_: Any, **__: Any) -> None:
+        asked.append(tk.get_action("package_show")({"ignore_auth": True}, {"id": ONE})["title"])
+
+    listening = tk.signals.action_succeeded.connected_to(ask, "package_create")
+    with listening, saving("package_create", id=ONE, name="one", title="One") as documents:
+        search.index([ONE], documents)
+    documents = {}
+    with search.deferred_commits(), search.saved(ONE, documents):
+        ask()
+        model.Package.get(ONE).title = "Two"
+        model.Session.flush()
+        ask()
+        model.Session.query(model.Package).update({"title": "Three"})
+        model.Session.expire_all()
+        ask()
+    assert asked == ["One", "One", "Two", "Three"]
+    assert documents[ONE]["title"] == "Three"
+
+
+def solr_document(package_id: str) -> dict[str, Any]:
+    answer = requests.get(
+        f"{tk.config['solr_url']}/select", params={"q": f'id:"{package_id}"', "wt": "json"}, timeout=10
+    )
+    [document] = answer.json()["response"]["docs"]
+    return document

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import job, object, source
+from . import clear, harvester, job, log, object, recipients, reindex, retry, source
+
+_MODULES = (source, job, retry, object, clear, reindex, harvester, recipients, log)
 
 
 def get_actions() -> dict[str, Callable[..., Any]]:
     """Return the actions by name: exactly those, so that no helper becomes part of the API by accident."""
-    return {name: getattr(module, name) for module in (source, job, object) for name in module.__all__}
+    return {name: getattr(module, name) for module in _MODULES for name in module.__all__}

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import ckan.plugins.toolkit as tk
 from ckan import model
 
 from ckanext.harvest import config, sources
-from ckanext.harvest.logic.auth import may_edit_source
-from ckanext.harvest.logic.dictization import harvest_source_dictize
-from ckanext.harvest.model import HarvestSource, record
+from ckanext.harvest.logic import source_list
+from ckanext.harvest.logic.auth import may_edit_source, user_is_sysadmin
+from ckanext.harvest.logic.dictization import harvest_source_dicts
+from ckanext.harvest.logic.parameters import flag
+from ckanext.harvest.model import HarvestSource
 
 __all__ = [
     "harvest_source_create",
@@ -59,10 +62,15 @@ def harvest_source_patch(context: Any, data_dict: dict[str, Any]) -> dict[str, A
 def harvest_source_delete(context: Any, data_dict: dict[str, Any]) -> None:
     """Delete a source. Its datasets and its history stay; jobs that were not begun are aborted.
 
+    With ``clear_source`` in the context they are removed for good, see ``harvest_source_clear``.
+
     :param id: id or name of the source
     """
     tk.check_access("harvest_source_delete", context, data_dict)
     tk.get_action("package_delete")(context, data_dict)
+    if context.get("clear_source"):
+        own = {key: context[key] for key in ("user", "ignore_auth") if key in context}
+        tk.get_action("harvest_source_clear")(own, {"id": data_dict["id"]})
 
 
 @tk.side_effect_free
@@ -112,17 +120,8 @@ def harvest_source_list(context: Any, data_dict: dict[str, Any]) -> list[dict[st
     :param return_last_job_status: add ``last_job_status``
     """
     tk.check_access("harvest_source_list", context, data_dict)
-    query = model.Session.query(HarvestSource).order_by(HarvestSource.created.desc())
-    if tk.asbool(data_dict.get("only_active")):
-        query = query.filter(HarvestSource.active)
-    if tk.asbool(data_dict.get("only_to_run")):
-        due = HarvestSource.next_run.is_(None) | (HarvestSource.next_run <= record.now())
-        query = query.filter(HarvestSource.active, HarvestSource.frequency != "MANUAL", due)
-    if data_dict.get("organization_id"):
-        query = query.join(model.Package, model.Package.id == HarvestSource.id)
-        query = query.filter(model.Package.owner_org == data_dict["organization_id"])
-    with_status = tk.asbool(data_dict.get("return_last_job_status"))
-    return [
-        harvest_source_dictize(source, context, with_status, may_edit_source(context, source.id))
-        for source in query.limit(config.source_limit())
-    ]
+    query = source_list.matching(data_dict).limit(config.source_limit())
+    with_status = flag(data_dict, "return_last_job_status")
+    # asked once, where it can be: for the others, their rights on each source count
+    may_edit = (lambda source_id: True) if user_is_sysadmin(context) else functools.partial(may_edit_source, context)
+    return harvest_source_dicts(query.all(), with_status, may_edit)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import ckan.plugins.toolkit as tk
-from ckan import authz
+from ckan import authz, model
 
 from ckanext.harvest.model import HarvestJob, HarvestObject, HarvestSource
+
+from . import read_only
 
 AuthResult = dict[str, Any]
 
@@ -22,16 +24,31 @@ def get_auth_functions() -> dict[str, Any]:
         "harvest_source_update": harvest_source_edit,
         "harvest_source_patch": harvest_source_edit,
         "harvest_source_delete": harvest_source_delete,
+        "harvest_source_clear": harvest_source_edit,
+        "harvest_source_index_clear": as_source_clear,
+        "harvest_source_job_history_clear": as_source_clear,
+        "harvest_sources_clear": sysadmin_only,
+        "harvest_sources_job_history_clear": as_sources_clear,
+        "harvest_source_reindex": harvest_source_edit,
+        "harvest_sources_reindex": sysadmin_only,
+        "harvesters_info_show": anybody,
+        "harvest_get_notifications_recipients": sysadmin_only,
+        "harvest_log_list": sysadmin_only,
         "harvest_job_create": harvest_job_of_source,
+        "harvest_job_create_all": sysadmin_only,
+        "harvest_abort_failed_jobs": sysadmin_only,
         "harvest_job_list": harvest_job_of_source,
         "harvest_job_show": harvest_job_show,
         "harvest_job_report": harvest_job_show,
+        "harvest_job_retry": harvest_job_show,
         "harvest_job_abort": sysadmin_only,
         "harvest_jobs_run": sysadmin_only,
         "harvest_send_job_to_gather_queue": harvest_job_show,
         "harvest_object_show": harvest_object_show,
         "harvest_object_list": logged_in,
-    }
+        "harvest_object_create": sysadmin_only,
+        "harvest_objects_import": sysadmin_only,
+    } | read_only.get_auth_functions()
 
 
 def user_is_sysadmin(context: Any) -> bool:
@@ -42,15 +59,19 @@ def user_is_sysadmin(context: Any) -> bool:
 def may_edit_source(context: Any, source_id: str) -> bool:
     """Tell whether the user may edit a source, whatever the context allows to skip; they see its secrets then."""
     user = context.get("user")
-    return bool(user) and authz.is_authorized_boolean("package_update", {"user": user}, {"id": source_id})
+    mine = {"model": model, "user": user}  # the auth functions of CKAN 2.11 take the model from there
+    return bool(user) and authz.is_authorized_boolean("package_update", mine, {"id": source_id})
 
 
 def get_source_object(context: Any, data_dict: Any) -> HarvestSource:
-    """Return the source that ``data_dict['id']`` names.
+    """Return the source whose id or name ``data_dict['id']`` is.
 
     :raises ObjectNotFound: there is none
     """
-    return _find(HarvestSource, data_dict, "Harvest Source was not found.")
+    package = None
+    if data_dict.get("id") and HarvestSource.get(data_dict["id"]) is None:
+        package = model.Package.get(data_dict["id"])
+    return _find(HarvestSource, {"id": package.id} if package else data_dict, "Harvest Source was not found.")
 
 
 def get_job_object(context: Any, data_dict: Any) -> HarvestJob:
@@ -129,6 +150,16 @@ def harvest_source_edit(context: Any, data_dict: Any) -> AuthResult:
 def harvest_source_delete(context: Any, data_dict: Any) -> AuthResult:
     """Allow who may delete the dataset of the source."""
     return _on_source("package_delete", context, tk.get_or_bust(data_dict, "id"))
+
+
+def as_source_clear(context: Any, data_dict: Any) -> AuthResult:
+    """Allow who may clear the source, for this is a part of it."""
+    return authz.is_authorized("harvest_source_clear", context, data_dict)
+
+
+def as_sources_clear(context: Any, data_dict: Any) -> AuthResult:
+    """Allow who may clear all sources, for this is a part of it."""
+    return authz.is_authorized("harvest_sources_clear", context, data_dict)
 
 
 def harvest_job_of_source(context: Any, data_dict: Any) -> AuthResult:

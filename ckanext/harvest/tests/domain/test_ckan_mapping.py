@@ -158,3 +158,23 @@ def test_what_of_a_remote_group_makes_one_of_ours() -> None:
         "display_name": "A", "num_followers": 1, "image_display_url": "c",
     }  # fmt: skip
     assert mapping.clean_group(remote) == group
+
+
+def test_references() -> None:
+    """All by which groups and the organization may be found here, and nothing that is no text."""
+    package = {
+        "groups": [{"id": "1", "name": "water"}, {"name": "air"}, {"id": 7}],
+        "organization": {"id": "2", "name": "city"},
+        "owner_org": "2",
+    }
+    assert mapping.references(package) == {"1", "water", "air", "2", "city"}
+    assert mapping.references({"groups": None, "organization": None, "owner_org": None}) == set()
+
+
+def test_resource_ids_that_are_taken() -> None:
+    """What belongs to another dataset, or is no UUID, gets an id of this portal; the rest keeps what it has."""
+    mine, taken, free = (f"7d3f3f0e-0d7a-4d3b-9d4c-0d6f5e1c7a0{number}" for number in range(3))
+    package = {"id": "p", "resources": [{"id": mine}, {"id": taken}, {"id": free}, {"id": "DE-1"}, {}]}
+    assert mapping.ids_of_resources(package) == {mine, taken, free, "DE-1"}
+    mapping.drop_resource_ids(package, {mine: "p", taken: "q"})
+    assert package["resources"] == [{"id": mine}, {}, {"id": free}, {}, {}]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import ckan.plugins.toolkit as tk
 import pytest
+from ckan.tests import factories
 
-from ckanext.harvest.model import HarvestObjectError, HarvestObjectExtra
-from ckanext.harvest.tests.harvesting import act, harvest, make_source, objects
+from ckanext.harvest import runner
+from ckanext.harvest.model import HarvestJob, HarvestObject, HarvestObjectError, HarvestObjectExtra
+from ckanext.harvest.tests.harvesting import act, harvest, make_source, objects, start, work_off
 from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester, save_by_hand
 
 PLUGINS = {"scripted_harvester": ScriptedHarvester}
@@ -89,3 +93,50 @@ def test_listing_objects(script: Script) -> None:
     assert set(act("harvest_object_list", source_id=first, only_current=False)) == {old, new}
     assert set(act("harvest_object_list", only_current="false")) == {old, new, other}
     assert act("harvest_object_list", source_id="no-such-source") == []
+
+
+def test_creating_an_object(script: Script) -> None:
+    """As a gather stage does: with content and extras, for a job, whose source it gets; workers take it up."""
+    source_id = make_source("scripted")["id"]
+    job_id = start(source_id)
+    script.gather = lambda job: []
+    given = {"guid": "made", "content": "<a/>", "job_id": job_id, "extras": {"status": "new", "format": "xml"}}
+    shown = act("harvest_object_create", **given)
+    assert (shown["guid"], shown["content"], shown["extras"]) == ("made", "<a/>", given["extras"])
+    assert (shown["job"], shown["source"], shown["state"], shown["current"]) == (job_id, source_id, "WAITING", False)
+    assert act("harvest_object_show", id=shown["id"]) == shown
+    work_off(runner.Next("gather", job_id))
+    assert act("harvest_object_show", id=shown["id"])["report_status"] == "added"
+
+
+def test_creating_an_object_that_is_done(script: Script) -> None:
+    """Its state and its dataset may be given."""
+    package = factories.Dataset()
+    job_id = start(make_source("scripted")["id"])
+    source_id = HarvestJob.get(job_id).source_id
+    given = {"job_id": job_id, "source_id": source_id, "state": "COMPLETE", "package_id": package["id"]}
+    shown = act("harvest_object_create", **given)
+    assert {key: shown[{"job_id": "job", "source_id": "source"}.get(key, key)] for key in given} == given
+    assert (shown["package"], shown["extras"]) == (package["id"], {})
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"job_id": "none"}, "Harvest Job with id 'none' does not exist."),
+        ({"source_id": "none"}, "Harvest Source with id 'none' does not exist."),
+        ({"package_id": "none"}, "ot found"),
+        ({"state": "DONE"}, "Must be one of COMPLETE, ERROR, FETCH, IMPORT, WAITING"),
+        ({"extras": ["a"]}, "extras must be a dict"),
+        ({"extras": {"a": 1}}, "extras must be a dict of strings"),
+    ],
+)
+def test_an_object_that_cannot_be_created(wrong: dict[str, Any], message: str) -> None:
+    """Who creates it is told what is wrong, and nothing is saved."""
+    job_id = start(make_source("scripted")["id"])
+    with pytest.raises(tk.ValidationError) as caught:
+        act("harvest_object_create", **({"job_id": job_id, "guid": "made"} | wrong))
+    [field] = wrong
+    assert list(caught.value.error_dict) == [field]
+    assert message in caught.value.error_dict[field][0]
+    assert HarvestObject.filter().count() == 0

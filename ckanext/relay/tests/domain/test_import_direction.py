@@ -18,11 +18,16 @@ LAYERS = (
     ("plugin",),
     ("views", "cli", "subscribers", "helpers", "logic", "foreground"),
     ("tasks",),
-    ("runner",),
-    ("model", "interfaces", "registry", "remote", "storage", "harvesters", "config", "sources", "datasets"),
+    ("runner", "clearing", "reimport", "doctor", "drift"),
+    ("model", "interfaces", "registry", "remote", "storage", "harvesters", "config", "sources", "datasets")
+    + ("notifications", "activities"),
     ("domain",),
 )
 FACADES = {"queue", "utils", "log"}
+#: modules of actions and auth functions by verb, as third parties import them
+VERBS = {
+    f"logic.{part}.{verb}" for part in ("action", "auth") for verb in ("get", "create", "update", "patch", "delete")
+}
 
 
 def modules() -> Iterator[tuple[str, Path]]:
@@ -151,7 +156,9 @@ def test_nothing_imports_a_facade() -> None:
 
     def rule(name: str, found: str) -> bool:
         parts = found.split(".")
-        return len(parts) > 2 and parts[0] == "ckanext" and parts[1] in PLUGINS and parts[2] in FACADES
+        if len(parts) < 3 or parts[0] != "ckanext" or parts[1] not in PLUGINS:
+            return False
+        return parts[2] in FACADES or ".".join(parts[2:5]) in VERBS
 
     assert offenders(rule) == []
 

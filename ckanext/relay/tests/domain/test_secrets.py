@@ -20,6 +20,7 @@ from ckanext.relay.secrets import (
     resolve,
     resolve_all,
     unmask_json,
+    values,
 )
 
 SECRET_NAMES = """
@@ -330,8 +331,9 @@ def test_items_that_look_the_same() -> None:
 
 @pytest.mark.parametrize("text", [f'{{"api_key": "{MASK}",}}', f"http://{MASK}@h/ and {MASK}", "[" * 100_000 + MASK])
 def test_text_that_is_no_json_comes_back(text: str) -> None:
-    """It is for the validator to refuse it; masks of addresses are taken out here too."""
-    assert unmask_json(text, json.dumps(CONFIG)) == text.replace(f"{MASK}@", "")
+    """It is for the validator to refuse it; masks that ``redact`` has made are taken out here too."""
+    without = text.replace(f"{MASK}@", "").replace(f'"{MASK}"', '""')
+    assert unmask_json(text, json.dumps(CONFIG)) == without
 
 
 @pytest.mark.parametrize(
@@ -349,3 +351,62 @@ def test_hostile_configurations_take_linear_time(config: Any) -> None:
     unmask_json(text, mask_json(json.dumps([*config, 1])))
     unmask_json(text, None)
     assert time.process_time() - began < 3
+
+
+# --- secrets that stand beside their name, and credentials
+
+SHAPES: list[tuple[Any, Any]] = [
+    ({"name": "Authorization", "value": "Bearer hunter2"}, {"name": "Authorization", "value": MASK}),
+    ({"Header": "X-API-Key", "Content": "hunter2"}, {"Header": "X-API-Key", "Content": MASK}),
+    ({"key": "token", "value": "env:PORTAL"}, {"key": "token", "value": "env:PORTAL"}),
+    ({"name": "Accept", "value": "text/html"}, {"name": "Accept", "value": "text/html"}),
+    ({"name": "password", "title": "Set it here"}, {"name": "password", "title": "Set it here"}),
+    (["Authorization", "hunter2"], ["Authorization", MASK]),
+    ([["X-Token", "hunter2"], ["Accept", "*/*"]], [["X-Token", MASK], ["Accept", "*/*"]]),
+    ("Authorization: Basic hunter2", f"Authorization: {MASK}"),
+    ("-H 'X-API-Key: hunter2'", f"-H 'X-API-Key: {MASK}'"),
+    ("Bearer hunter", f"Bearer {MASK}"),
+    ("token hunter2==", f"token {MASK}"),
+    ('{"password": "hunter2"}', f'{{"password": "{MASK}"}}'),
+    ("Basic statistics of the harvest", "Basic statistics of the harvest"),
+    ("ftp://u:hunter2@h/", f"ftp://{MASK}@h/"),
+]
+
+
+@pytest.mark.parametrize(("config", "shown"), SHAPES, ids=range(len(SHAPES)))
+def test_secrets_beside_their_names(config: Any, shown: Any) -> None:
+    """Headers are written in many ways; each is known, and comes back unmasked when the rest changes."""
+    assert mask({"a": config, "b": [config]}) == {"a": shown, "b": [shown]}
+    stored = {"a": config, "b": 1}
+    assert unmasked({"a": shown, "b": 2}, stored) == {"a": config, "b": 2}
+
+
+@pytest.mark.parametrize(("config", "shown"), SHAPES, ids=range(len(SHAPES)))
+def test_masks_of_such_secrets_are_never_kept(config: Any, shown: Any) -> None:
+    """Where nothing is stored, or it belongs to another name, asterisks are not taken for a secret."""
+    assert MASK not in json.dumps(unmasked({"a": shown}, {"a": ["Cookie", "hunter2"]}))
+    assert MASK not in json.dumps(unmasked({"a": shown}, {}))
+
+
+def test_secrets_by_their_value() -> None:
+    """All that ``mask`` hides, and the parts of it that may appear alone; nothing else."""
+    config = {
+        "api_key": "hunter2-a",
+        "pin": 5,
+        "token": "env:PORTAL",
+        "secret": {"deep": ["hunter2-b", 12345678]},
+        "headers": [["X-Token", "hunter2-c"], {"name": "Authorization", "value": "Bearer hunter2-d"}],
+        "url": "https://me:hunter2%2De@example.org/?token=hunter2-f&x=1",
+        "title": "A title",
+    }
+    found = set(values(config))
+    assert {"hunter2-a", "hunter2-b", "12345678", "hunter2-c", "hunter2-d", "hunter2-e", "hunter2-f"} <= found
+    assert {"me:hunter2%2De", "Bearer hunter2-d"} <= found
+    assert not found & {"5", "env:PORTAL", "A title", "me", "1", "example.org", MASK}
+    assert list(values("http://example.org/")) == []
+
+
+def test_texts_that_only_begin_like_references(secrets_dir: str) -> None:
+    """The configuration of a harvester may hold the URL of a file."""
+    config = {"path": "file:///data/all.xml", "environment": "env: test"}
+    assert resolve_all(config, secrets_dir) == config

@@ -1,0 +1,73 @@
+"""What the commands share: calling actions, what is said when one fails, JSON, and progress bars."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import ckan.plugins.toolkit as tk
+import click
+from ckan.lib.search import SearchError
+
+from ckanext.harvest import progress
+from ckanext.relay import redaction
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+
+
+class ActionCommand(click.Command):
+    """A command that ends with a message, not with a traceback, if what it was given is wrong."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with errors_as_messages():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def errors_as_messages() -> Iterator[None]:
+    """Turn the errors that actions raise for wrong input into messages of the command."""
+    try:
+        yield
+    except tk.ValidationError as error:
+        if message := getattr(error, "message", None):
+            raise click.ClickException(message) from None
+        lines = [f"{field}: {'; '.join(map(str, messages))}" for field, messages in error.error_dict.items()]
+        raise click.ClickException("An error occurred:\n" + "\n".join(lines)) from None
+    except tk.ObjectNotFound as error:
+        raise click.ClickException(str(error) or "Not found") from None
+    except SearchError as error:
+        raise click.ClickException(f"{error}. Try again when it does.") from None
+
+
+def call(action: str, data_dict: dict[str, Any], **context: Any) -> Any:
+    """Call an action as the site user."""
+    site_user = tk.get_action("get_site_user")({"ignore_auth": True}, {})
+    return tk.get_action(action)({"user": site_user["name"], "ignore_auth": False, **context}, data_dict)
+
+
+def echo_json(value: Any) -> None:
+    """Print a value as JSON. Secrets are masked: what a command prints ends in mails of cron and in log files."""
+    click.echo(json.dumps(redaction.masked(value), indent=2, default=str))
+
+
+@contextlib.contextmanager
+def progress_bar(label: str) -> Iterator[None]:
+    """Show on standard error how far the work inside the block is, as soon as it says how much there is to do."""
+    bars: list[Any] = []
+
+    def show(done: int, total: int) -> None:
+        if not bars:
+            bars.append(click.progressbar(length=total, label=label, file=sys.stderr))
+            bars[0].__enter__()
+        bars[0].length = max(total, 1)
+        bars[0].update(done - bars[0].pos)
+
+    try:
+        with progress.told_to(show):
+            yield
+    finally:
+        if bars:
+            bars[0].__exit__(None, None, None)

@@ -1,0 +1,91 @@
+"""A mail server on this machine: it keeps what it is given, and can fail in all the ways in which they do."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import socketserver
+import threading
+from email.message import EmailMessage
+
+
+class Session(socketserver.StreamRequestHandler):
+    """One conversation with a client."""
+
+    server: MailServer
+
+    def handle(self) -> None:
+        self.server.connections += 1
+        if self.server.fails == "hangs":
+            self.server.stopping.wait(60)
+            return
+        self._say("220 mail.example")
+        to = ""
+        while line := self.rfile.readline().decode().strip():
+            command, _, argument = line.partition(" ")
+            if command.upper() == "RCPT":
+                to = argument.partition("<")[2].partition(">")[0]
+            if command.upper() == "RCPT" and self.server.fails == "breaks before":
+                return
+            if command.upper() == "RCPT" and to in self.server.unknown:
+                self._say("550 no such mailbox")
+            elif command.upper() == "DATA":
+                if not self._data(to):
+                    return
+            elif command.upper() == "QUIT":
+                self._say("221 bye")
+                return
+            else:
+                self._say("250 ok")
+
+    def _data(self, to: str) -> bool:
+        """Take a mail; False if the conversation is over."""
+        self._say("354 go on")
+        lines = []
+        while (line := self.rfile.readline()) not in (b".\r\n", b""):
+            lines.append(line[1:] if line.startswith(b"..") else line)
+        if self.server.fails == "full":
+            self._say("452 no space left")
+            return True
+        message = email.message_from_bytes(b"".join(lines), policy=email.policy.default)
+        assert isinstance(message, EmailMessage)
+        self.server.mails.append((to, str(message["Subject"]), message.get_content()))
+        if self.server.fails == "breaks after":
+            return False
+        self._say("250 taken")
+        return True
+
+    def _say(self, answer: str) -> None:
+        self.wfile.write(f"{answer}\r\n".encode())
+
+
+class MailServer(socketserver.ThreadingTCPServer):
+    """Listens on a free port of the loopback interface while it is used as a context manager.
+
+    ``mails`` are (recipient, subject, text) of what it took; ``fails`` says how it fails; ``unknown`` are addresses
+    that it refuses.
+    """
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Session)
+        self.mails: list[tuple[str, str, str]] = []
+        self.connections = 0
+        self.fails: str | None = None
+        self.unknown: set[str] = set()
+        self.stopping = threading.Event()
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self.server_address[1]}"
+
+    def __enter__(self) -> MailServer:
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stopping.set()
+        self.shutdown()
+        self.server_close()
