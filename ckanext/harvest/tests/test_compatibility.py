@@ -26,7 +26,7 @@ def page() -> dict[str, dict[str, str]]:
     tables = {}
     for section in document.findall(docutils.nodes.section):
         rows = {}
-        for row in section.findall(docutils.nodes.row):
+        for row in section.next_node(docutils.nodes.tbody).findall(docutils.nodes.row):
             cells = [cell.astext() for cell in row.findall(docutils.nodes.entry)]
             rows[cells[0]] = cells[-1]
         tables[section.next_node(docutils.nodes.title).astext()] = rows
@@ -38,7 +38,7 @@ def names(title: str) -> set[str]:
 
 
 @functools.cache
-def tests_in(file: Path) -> set[str]:
+def functions_of(file: Path) -> set[str]:
     """Return the tests of a file; those of a class as ``Class::test``."""
     found = set()
     for node in ast.parse(file.read_text()).body:
@@ -58,7 +58,7 @@ def test_each_line_names_a_test_that_exists() -> None:
     for name, test in every_test():
         file, _, function = test.partition("::")
         path = ROOT / "ckanext" / file
-        if not path.is_file() or not function.startswith("test_") or function not in tests_in(path):
+        if not path.is_file() or not function.startswith("test_") or function not in functions_of(path):
             gone.append(f"{name}: {test}")
     assert gone == []
 
