@@ -69,6 +69,13 @@ def portal(request_context: None, clean_db: None, clean_index: None) -> Iterator
 
 
 @pytest.fixture
+def cli(cli: Any) -> Any:
+    """CKAN's runner of commands, which keeps what they print apart from what they log and how far they are."""
+    cli.mix_stderr = False  # as click does from 8.2 on; CKAN 2.11 has an older one
+    return cli
+
+
+@pytest.fixture
 def remote() -> Iterator[RemotePortal]:
     """A remote CKAN on this machine, without any dataset."""
     from ckanext.harvest.tests.remote_ckan import RemotePortal

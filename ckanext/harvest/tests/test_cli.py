@@ -37,7 +37,6 @@ class Command:
 
     def __init__(self, cli: Any) -> None:
         self.cli = cli
-        self.cli.mix_stderr = False  # as click does from 8.2 on; CKAN 2.11 has an older one
 
     def __call__(self, *arguments: str, **options: Any) -> str:
         """Run a command that must succeed and return what it prints."""
