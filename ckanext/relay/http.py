@@ -19,6 +19,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
 from email.message import Message
 from typing import Any
 
@@ -101,14 +102,13 @@ class GuardedSession(requests.Session):
         timeout = kwargs.get("timeout")
         connect, read = timeout if isinstance(timeout, tuple) else (timeout, timeout)
         kwargs["timeout"] = (_shorter(connect, self.limits.connect), _shorter(read, self.limits.read))
-        with exchange_begun(self.policy, self.limits), unpacked(request):
+        with _chain_begun(url), exchange_begun(self.policy, self.limits), unpacked(request):
             return super().send(request, **kwargs)
 
     def rebuild_auth(self, prepared_request: requests.PreparedRequest, response: requests.Response) -> None:
         """Take away from a redirected request what only the first server may see."""
         url = str(prepared_request.url)
-        senders = (response.history[0] if response.history else response, response)
-        if not any(self.should_strip_auth(sender.request.url, url) for sender in senders):
+        if not any(self.should_strip_auth(sender, url) for sender in (_first_url.get(), response.request.url)):
             return
         for name in [name for name in prepared_request.headers if is_secret_key(name)]:
             del prepared_request.headers[name]
@@ -118,6 +118,23 @@ class GuardedSession(requests.Session):
             if cookie.domain:
                 cookies.set_cookie(cookie)
         prepared_request.prepare_cookies(cookies)
+
+
+#: the URL with which a chain of redirects began; older releases of requests do not say it
+_first_url: ContextVar[str] = ContextVar("first URL of a chain of redirects", default="")
+
+
+@contextlib.contextmanager
+def _chain_begun(url: str) -> Iterator[None]:
+    """Remember the URL, unless this is a redirect of one that is remembered."""
+    if _first_url.get():
+        yield
+        return
+    begun = _first_url.set(url)
+    try:
+        yield
+    finally:
+        _first_url.reset(begun)
 
 
 def _shorter(seconds: float | None, limit: float) -> float:

@@ -123,8 +123,9 @@ def test_datasets_say_where_they_come_from(site: Site, harvested: Harvested) -> 
     found = site.found(harvested.source["id"])
     assert {dataset["name"] for dataset in found} == harvested.datasets.keys()
     for dataset in found:
-        shown = site.call("package_show", id=dataset["id"])
-        extras = {extra["key"]: extra["value"] for extra in shown["extras"]}
+        # not asked of package_show, which knows nothing of them if Solr spells the time of the last change with fewer
+        # digits than CKAN expects: then CKAN does not answer from the index
+        extras = {extra["key"]: extra["value"] for extra in dataset["extras"]}
         assert extras["harvest_source_id"] == harvested.source["id"]
         assert extras["harvest_source_title"] == harvested.source["title"]
         harvest_object = site.call("harvest_object_show", id=extras["harvest_object_id"])
