@@ -111,7 +111,7 @@ def _exclusive(source_id: str) -> Iterator[None]:
 
 
 def _wait_for_workers(source_id: str, job_ids: Sequence[str]) -> None:
-    tasks = [runner.process_task(source_id), *(f"gather {job_id}" for job_id in job_ids)]
+    tasks = [runner.process_task(source_id), *(runner.gather_task(job_id) for job_id in job_ids)]
     until = time.monotonic() + _PATIENCE
     while any(lease.alive(lease_table, task) for task in tasks):
         if time.monotonic() > until:

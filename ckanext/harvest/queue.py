@@ -339,7 +339,7 @@ def gather_stage(harvester: Any, job: HarvestJob) -> Any:
 
     If it raises, the objects of the job are deleted and the exception passes through.
     """
-    with lease.held(lease_table, f"gather {job.id}", longest=runner.longest("gather")) as lease_id:
+    with lease.held(lease_table, runner.gather_task(job.id), longest=runner.longest("gather")) as lease_id:
         if work.claim_job(job.id, lease_id):  # workers keep off a job that runs
             model.Session.refresh(job, ["claimed_by", "attempts"])
         record.gather_begins(job)

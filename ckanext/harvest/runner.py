@@ -46,6 +46,8 @@ _UNIQUE_VIOLATION = "23505"  # PostgreSQL's code
 GRACE_SECONDS = 60
 #: Seconds before what failed for a passing reason is tried again, doubled at each try.
 RETRY_SECONDS = 15
+#: What the leases of all who gather begin with.
+GATHER = "gather "
 #: The name of the sweep where it says when it last ran.
 SWEEP = "harvest sweep"
 
@@ -86,6 +88,11 @@ def longest(task: str) -> int:
     return config.gather_seconds() if task == "gather" else BATCH_SECONDS + config.object_seconds()
 
 
+def gather_task(job_id: str) -> str:
+    """Return what the lease of who gathers a job says."""
+    return f"{GATHER}{job_id}"
+
+
 def process_task(source_id: str) -> str:
     """Return what the leases of those who process a source's objects say."""
     return f"process {source_id}"
@@ -96,7 +103,7 @@ def process_task(source_id: str) -> str:
 
 def gather(job_id: str) -> Iterator[Next]:
     """Run the gather stage of a job, unless somebody else does or did."""
-    with lease.held(lease_table, f"gather {job_id}", longest=longest("gather")) as lease_id:
+    with lease.held(lease_table, gather_task(job_id), longest=longest("gather")) as lease_id:
         if not work.claim_job(job_id, lease_id):
             return
         job = model.Session.get(HarvestJob, job_id, populate_existing=True)

@@ -16,7 +16,6 @@ from ckanext.relay.celery_app import (
     processes,
     send,
     send_after_commit,
-    worker_name,
 )
 
 from . import config, runner
@@ -30,11 +29,9 @@ add_queues(KIND)
 def gather(job_id: str) -> None:
     """Gather a job. One that nobody waits for leaves the last process of its worker to what does not take hours; the
     next sweep sends it again."""
-    slot = f"gathering in {worker_name()}"
-    if work.lane(job_id=job_id) != PRIORITY and lease.alive(lease_table, slot) >= max(1, processes() - 1):
+    if work.lane(job_id=job_id) != PRIORITY and lease.alive_here(lease_table, runner.GATHER) >= max(1, processes() - 1):
         return
-    with lease.held(lease_table, slot, longest=runner.longest("gather")):
-        send_all(runner.gather(job_id))
+    send_all(runner.gather(job_id))
 
 
 @app.task(name="harvest.process")

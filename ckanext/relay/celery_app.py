@@ -17,7 +17,6 @@ from __future__ import annotations
 import functools
 import logging
 import os
-import socket
 from collections.abc import Iterable
 from typing import Any
 
@@ -224,11 +223,6 @@ def _settings() -> dict[str, Any]:
 def processes() -> int:
     """Return how many processes the worker has that this one belongs to; 1 outside of a worker."""
     return _worker["processes"]
-
-
-def worker_name() -> str:
-    """Return a name that the processes of a worker share, and no others."""
-    return f"{socket.gethostname()}:{os.getppid()}"
 
 
 @signals.worker_init.connect

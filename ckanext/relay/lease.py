@@ -35,7 +35,7 @@ now = sa.func.timezone("utc", sa.func.clock_timestamp(), type_=sa.DateTime)
 def table(name: str, metadata: sa.MetaData) -> sa.Table:
     """Return the lease table of a plugin, which the plugin's migrations create.
 
-    ``id`` names the holder (host, process, random part); ``task`` and ``started`` say what it is doing since when.
+    ``id`` names the holder (host, worker, process, random part); ``task`` and ``started`` say what it does since when.
     """
     return sa.Table(
         name,
@@ -74,7 +74,7 @@ def held(lease_table: sa.Table, task: str, longest: float) -> Iterator[str]:
         its work back
     """
     seconds = config.lease_seconds()
-    lease_id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
+    lease_id = f"{_worker()}:{os.getpid()}:{uuid.uuid4().hex[:12]}"
     until = datetime.timedelta(seconds=seconds)
     execute(sa.insert(lease_table).values(id=lease_id, task=task, started=now, expires=now + until))
     done = threading.Event()
@@ -116,6 +116,18 @@ def alive(lease_table: sa.Table, task: str) -> int:
         return int(connection.scalar(query) or 0)
 
 
+def alive_here(lease_table: sa.Table, kind: str) -> int:
+    """Return how many processes of the worker that this one belongs to hold a lease for such a task now.
+
+    :param kind: what the task begins with
+    """
+    here = lease_table.c.id.startswith(f"{_worker()}:", autoescape=True)
+    such = lease_table.c.task.startswith(kind, autoescape=True)
+    query = sa.select(sa.func.count()).where(here, such, lease_table.c.expires > now)
+    with _engine().connect() as connection:
+        return int(connection.scalar(query) or 0)
+
+
 def note(lease_table: sa.Table, task: str) -> None:
     """Record that something was done just now, for :func:`noted`."""
     values = {"started": now, "expires": now + datetime.timedelta(days=365)}
@@ -152,3 +164,8 @@ def _engine() -> sa.engine.Engine:
     if meta.engine is None:
         raise RuntimeError("CKAN's database is not configured yet")
     return meta.engine
+
+
+def _worker() -> str:
+    """Return what the processes of a worker share, and no others: the process that forked them."""
+    return f"{socket.gethostname()}:{os.getppid()}"

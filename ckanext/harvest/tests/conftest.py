@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from ckanext.harvest.tests.flow import Site
     from ckanext.harvest.tests.remote_ckan import RemotePortal
+    from ckanext.harvest.tests.scripted_harvester import Script
+    from ckanext.relay.devstack.portal import Worker
 
 _PLUGINS = ("activity", "harvest")
 _made: dict[str, Any] = {}
@@ -66,6 +69,33 @@ def portal(request_context: None, clean_db: None, clean_index: None) -> Iterator
 
     yield
     model.Session.remove()
+
+
+@pytest.fixture
+def script(request: pytest.FixtureRequest) -> Iterator[Script]:
+    """What the scripted harvester does: by default, and as the module says in ``SCRIPT``."""
+    from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester
+
+    ScriptedHarvester.script = Script(**getattr(request.module, "SCRIPT", {}))
+    yield ScriptedHarvester.script
+    ScriptedHarvester.script = Script()
+
+
+@pytest.fixture
+def source_id(portal: None) -> str:
+    """A source of the scripted harvester."""
+    from ckanext.harvest.tests.harvesting import make_source
+
+    return str(make_source("scripted")["id"])
+
+
+@pytest.fixture
+def single(site: Site) -> Iterator[Worker]:
+    """A worker with one process in place of the usual one; not started yet."""
+    site.stack.worker.stop()
+    worker = site.stack.new_worker("single", concurrency=1)
+    yield worker
+    worker.stop()
 
 
 @pytest.fixture

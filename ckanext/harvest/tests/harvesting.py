@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import ckan.plugins.toolkit as tk
+import sqlalchemy as sa
 from ckan import model
 from ckan.tests import factories
 
@@ -33,6 +34,19 @@ def act(action: str, **data: Any) -> Any:
     """Call an action as the portal itself, which may do all."""
     user = tk.get_action("get_site_user")({"ignore_auth": True}, {})["name"]
     return tk.get_action(action)({"ignore_auth": True, "user": user}, data)
+
+
+def elsewhere(statement: str, **values: Any) -> list[Any]:
+    """Run a statement as another process would, and commit."""
+    with model.meta.engine.begin() as connection:
+        result = connection.execute(sa.text(statement), values)
+        return list(result) if result.returns_rows else []
+
+
+def sql(statement: str, **values: Any) -> list[Any]:
+    """The same, with nothing of before left in the session."""
+    model.Session.remove()
+    return elsewhere(statement, **values)
 
 
 def make_source(source_type: str, **fields: Any) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import email
 import email.policy
 import socketserver
-import threading
 from email.message import EmailMessage
+
+from ckanext.harvest.tests.loopback import Loopback
 
 
 class Session(socketserver.StreamRequestHandler):
@@ -59,33 +60,20 @@ class Session(socketserver.StreamRequestHandler):
         self.wfile.write(f"{answer}\r\n".encode())
 
 
-class MailServer(socketserver.ThreadingTCPServer):
+class MailServer(Loopback, socketserver.ThreadingTCPServer):
     """Listens on a free port of the loopback interface while it is used as a context manager.
 
     ``mails`` are (recipient, subject, text) of what it took; ``fails`` says how it fails; ``unknown`` are addresses
     that it refuses.
     """
 
-    daemon_threads = True
-    block_on_close = False
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Session)
+        super().__init__(Session)
         self.mails: list[tuple[str, str, str]] = []
         self.connections = 0
         self.fails: str | None = None
         self.unknown: set[str] = set()
-        self.stopping = threading.Event()
 
     @property
     def address(self) -> str:
         return f"127.0.0.1:{self.server_address[1]}"
-
-    def __enter__(self) -> MailServer:
-        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stopping.set()
-        self.shutdown()
-        self.server_close()

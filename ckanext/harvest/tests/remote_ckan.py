@@ -5,13 +5,14 @@ from __future__ import annotations
 import copy
 import json
 import socket
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from ckanext.harvest.tests.loopback import Loopback
 
 Dataset = dict[str, Any]
 #: What answers instead of the API: it is given the request and its parameters, and does the rest by itself.
@@ -150,17 +151,14 @@ def _term(each: Dataset, term: str) -> bool:
     return value in [group["name"] for group in each.get("groups") or ()]
 
 
-class RemotePortal(ThreadingHTTPServer):
+class RemotePortal(Loopback, ThreadingHTTPServer):
     """A CKAN that answers on a free port of the loopback interface while it is used as a context manager.
 
     ``datasets``, ``groups`` and ``organizations`` are what it shows; ``instead`` answers in its place.
     """
 
-    daemon_threads = True
-    block_on_close = False
-
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Request)
+        super().__init__(Request)
         self.datasets: list[Dataset] = []
         self.groups: list[dict[str, Any]] = []
         self.organizations: list[dict[str, Any]] = []
@@ -169,21 +167,10 @@ class RemotePortal(ThreadingHTTPServer):
         self.lost = 0
         self.instead: Answer | None = None
         self.requests: list[tuple[str, dict[str, str], dict[str, str]]] = []
-        #: set when the portal stops, for answers that hang
-        self.stopping = threading.Event()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
-
-    def __enter__(self) -> RemotePortal:
-        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stopping.set()
-        self.shutdown()
-        self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that has enough of an answer hangs up."""

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
-from ckan import model
 
 from ckanext.harvest import registry, runner
 from ckanext.harvest.harvesters import CKANHarvester
 from ckanext.harvest.model import HarvestJob, HarvestSource, jobs
-from ckanext.harvest.tests.harvesting import act, counts, ended, gather_errors, make_source, start, sweep
-from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester
+from ckanext.harvest.tests.harvesting import act, counts, ended, gather_errors, make_source, sql, start, sweep
+from ckanext.harvest.tests.scripted_harvester import ScriptedHarvester
 
 
 class InfoRaises(ScriptedHarvester):
@@ -32,21 +30,7 @@ class InfoIsNothing(ScriptedHarvester):
 
 # the broken ones first: whoever looks for a harvester comes by them
 PLUGINS = {"raises": InfoRaises, "is_nothing": InfoIsNothing, "scripted_harvester": ScriptedHarvester}
-pytestmark = pytest.mark.usefixtures("portal")
-
-
-@pytest.fixture(autouse=True)
-def script() -> Iterator[Script]:
-    ScriptedHarvester.script = Script()
-    yield ScriptedHarvester.script
-    ScriptedHarvester.script = Script()
-
-
-def sql(statement: str, **values: Any) -> None:
-    """Run a statement as another process would, and commit."""
-    model.Session.remove()
-    with model.meta.engine.begin() as connection:
-        connection.execute(sa.text(statement), values)
+pytestmark = pytest.mark.usefixtures("portal", "script")
 
 
 def unknown_type(source_id: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -126,14 +125,6 @@ def test_an_id_of_a_resource_that_was_deleted(remote: RemotePortal) -> None:
 
 
 # -- other harvesters
-
-
-@pytest.fixture
-def script() -> Iterator[Script]:
-    """What the scripted harvester does in this test."""
-    ScriptedHarvester.script = Script()
-    yield ScriptedHarvester.script
-    ScriptedHarvester.script = Script()
 
 
 def test_a_harvester_that_knows_no_ids(script: Script) -> None:

@@ -22,14 +22,9 @@ from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestLog, Ha
 from ckanext.harvest.tests.harvesting import act, counts, found, gather_errors, harvest, make_source, objects, start
 from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester, fetch, save_by_hand, save_objects
 
+SCRIPT = {"imports": save_by_hand}
 PLUGINS = {"scripted_harvester": ScriptedHarvester}
-pytestmark = pytest.mark.usefixtures("portal")
-
-
-@pytest.fixture(autouse=True)
-def script() -> Script:
-    ScriptedHarvester.script = Script(imports=save_by_hand)
-    return ScriptedHarvester.script
+pytestmark = pytest.mark.usefixtures("portal", "script")
 
 
 class Command:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from ckan import model
 from ckan.tests import factories
 
@@ -23,23 +22,18 @@ from ckanext.harvest.tests.harvesting import (
     gather_errors,
     harvest,
     make_source,
+    sql,
     start,
     sweep,
 )
 from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester, package_id
 from ckanext.relay import lease, search_entries
 
+SCRIPT = {"guids": ("one", "two", "three")}
 PLUGINS = {"scripted_harvester": ScriptedHarvester}
-pytestmark = pytest.mark.usefixtures("portal")
+pytestmark = pytest.mark.usefixtures("portal", "script")
 #: What is not there in these tests, and so always found.
 AWAY = {"no-worker", "no-beat"}
-
-
-@pytest.fixture(autouse=True)
-def script() -> Iterator[Script]:
-    ScriptedHarvester.script = Script(guids=("one", "two", "three"))
-    yield ScriptedHarvester.script
-    ScriptedHarvester.script = Script()
 
 
 @pytest.fixture(autouse=True)
@@ -48,19 +42,6 @@ def quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(doctor, "PING_SECONDS", 0.5)
     if "broker" not in request.node.name:
         monkeypatch.setattr(doctor, "_broker", lambda: iter(()))
-
-
-@pytest.fixture
-def source_id(portal: None) -> str:
-    return str(make_source("scripted")["id"])
-
-
-def sql(statement: str, **values: Any) -> list[Any]:
-    """Run a statement as another process would, and commit."""
-    model.Session.remove()
-    with model.meta.engine.begin() as connection:
-        result = connection.execute(sa.text(statement), values)
-        return list(result) if result.returns_rows else []
 
 
 def examined(fix: bool = False) -> dict[str, doctor.Finding]:

@@ -33,15 +33,6 @@ def all_up(site: Site) -> Iterator[None]:
         site.call("harvest_job_abort", id=job_id)
 
 
-@pytest.fixture
-def single(site: Site) -> Iterator[Worker]:
-    """A worker with one process in place of the usual one; not started yet."""
-    site.stack.worker.stop()
-    worker = site.stack.new_worker("single", concurrency=1)
-    yield worker
-    worker.stop()
-
-
 def add_source(site: Site, control: Control, **fields: Any) -> str:
     name = f"source-{uuid.uuid4().hex[:8]}"
     made = site.call(

@@ -44,15 +44,6 @@ def source_id(site: Site, control: Control) -> str:
     return str(made["id"])
 
 
-@pytest.fixture
-def single(site: Site) -> Iterator[Worker]:
-    """A worker with one process in place of the usual one; not started yet."""
-    site.stack.worker.stop()
-    worker = site.stack.new_worker("single", concurrency=1)
-    yield worker
-    worker.stop()
-
-
 def all_done(site: Site, control: Control, source_id: str, job_id: str) -> Dict:
     """Make sure that a job ends with each record once, and that nothing is left behind."""
     job = site.finish(job_id, seconds=60)

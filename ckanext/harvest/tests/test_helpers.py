@@ -26,14 +26,9 @@ class WithFields(ScriptedHarvester):
         return {"collection": [], "token": []}
 
 
+SCRIPT = {"imports": save_by_hand}
 PLUGINS = {"scripted_harvester": ScriptedHarvester, "with_fields": WithFields}
-pytestmark = pytest.mark.usefixtures("portal")
-
-
-@pytest.fixture(autouse=True)
-def script() -> Script:
-    ScriptedHarvester.script = Script(imports=save_by_hand)
-    return ScriptedHarvester.script
+pytestmark = pytest.mark.usefixtures("portal", "script")
 
 
 def test_they_are_there_for_templates() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
@@ -21,8 +20,9 @@ from ckanext.relay import lease
 from ckanext.relay.celery_app import app
 from ckanext.relay.celery_app import queue as queue_name
 
+SCRIPT = {"guids": ("one", "two", "three")}
 PLUGINS = {"scripted_harvester": ScriptedHarvester}
-pytestmark = pytest.mark.usefixtures("portal")
+pytestmark = pytest.mark.usefixtures("portal", "script")
 
 SURFACE = (
     "get_connection", "get_connection_redis", "get_connection_amqp", "get_gather_publisher", "get_fetch_publisher",
@@ -35,13 +35,6 @@ CONSTANTS = {
     "MQ_TYPE": "redis", "HOSTNAME": "localhost", "REDIS_PORT": 6379, "REDIS_DB": 0, "PORT": 5672,
     "EXCHANGE_NAME": "ckan.harvest", "EXCHANGE_TYPE": "direct",
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def script() -> Iterator[Script]:
-    ScriptedHarvester.script = Script(guids=("one", "two", "three"))
-    yield ScriptedHarvester.script
-    ScriptedHarvester.script = Script()
 
 
 @pytest.fixture(autouse=True)
@@ -77,11 +70,6 @@ class Suite:
 @pytest.fixture
 def suite() -> Suite:
     return Suite()
-
-
-@pytest.fixture
-def source_id() -> str:
-    return str(make_source("scripted")["id"])
 
 
 def test_the_surface() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import ckan.plugins.toolkit as tk
@@ -31,20 +30,9 @@ from ckanext.harvest.tests.harvesting import (
 from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester, package_id, save_objects
 
 PLUGINS = {"scripted_harvester": ScriptedHarvester}
-pytestmark = pytest.mark.usefixtures("portal")
+pytestmark = pytest.mark.usefixtures("portal", "script")
 GUIDS = ("one", "two", "three")
-
-
-@pytest.fixture(autouse=True)
-def script() -> Iterator[Script]:
-    ScriptedHarvester.script = Script(guids=GUIDS)
-    yield ScriptedHarvester.script
-    ScriptedHarvester.script = Script()
-
-
-@pytest.fixture
-def source_id(portal: None) -> str:
-    return str(make_source("scripted")["id"])
+SCRIPT = {"guids": GUIDS}
 
 
 def fails_for(*guids: str) -> Any:

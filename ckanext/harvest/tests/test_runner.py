@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -26,6 +26,7 @@ from ckanext.harvest.tests.harvesting import (
     by_guid,
     counts,
     current,
+    elsewhere,
     ended,
     errors,
     found,
@@ -44,32 +45,13 @@ from ckanext.relay.errors import AnswerInvalid, RemoteUnavailable
 from ckanext.relay.tests.solr import solr_at
 
 PLUGINS = {"scripted_harvester": ScriptedHarvester}
-pytestmark = pytest.mark.usefixtures("portal")
-
-
-@pytest.fixture(autouse=True)
-def script() -> Iterator[Script]:
-    ScriptedHarvester.script = Script()
-    yield ScriptedHarvester.script
-    ScriptedHarvester.script = Script()
-
-
-@pytest.fixture
-def source_id(portal: None) -> str:
-    return str(make_source("scripted")["id"])
+pytestmark = pytest.mark.usefixtures("portal", "script")
 
 
 @pytest.fixture
 def batched(monkeypatch: pytest.MonkeyPatch) -> None:
     """The harvester leaves commit and index to the runner, as the CKAN harvester does."""
     monkeypatch.setattr(ScriptedHarvester, "batched_writes", True)
-
-
-def elsewhere(statement: str, **values: Any) -> list[Any]:
-    """Run a statement as another process would, and commit."""
-    with model.meta.engine.begin() as connection:
-        result = connection.execute(sa.text(statement), values)
-        return list(result) if result.returns_rows else []
 
 
 def in_thread(function: Callable[[], Any]) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,19 +51,7 @@ from ckanext.harvest.tests.scripted_harvester import (
 )
 
 PLUGINS = {"scripted_harvester": ScriptedHarvester, "bare_harvester": BareHarvester}
-pytestmark = pytest.mark.usefixtures("portal")
-
-
-@pytest.fixture(autouse=True)
-def script() -> Iterator[Script]:
-    ScriptedHarvester.script = Script()
-    yield ScriptedHarvester.script
-    ScriptedHarvester.script = Script()
-
-
-@pytest.fixture
-def source_id(portal: None) -> str:
-    return str(make_source("scripted")["id"])
+pytestmark = pytest.mark.usefixtures("portal", "script")
 
 
 def raises(error: BaseException) -> Callable[[Any], Any]:

@@ -35,20 +35,15 @@ from ckanext.harvest.tests.scripted_harvester import (
 )
 from ckanext.relay import lease, search, search_entries
 
+SCRIPT = {"imports": save_by_hand}
 PLUGINS = {"scripted_harvester": ScriptedHarvester}
-pytestmark = pytest.mark.usefixtures("portal")
+pytestmark = pytest.mark.usefixtures("portal", "script")
 
 
 @pytest.fixture(autouse=True)
-def script(monkeypatch: pytest.MonkeyPatch) -> Script:
-    ScriptedHarvester.script = Script(imports=save_by_hand)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No worker is waited for."""
     monkeypatch.setattr(clearing, "_PATIENCE", 0)
-    return ScriptedHarvester.script
-
-
-@pytest.fixture
-def source_id(portal: None) -> str:
-    return str(make_source("scripted")["id"])
 
 
 def left(source_id: str) -> dict[str, int]:

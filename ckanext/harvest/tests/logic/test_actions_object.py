@@ -13,14 +13,9 @@ from ckanext.harvest.model import HarvestJob, HarvestObject, HarvestObjectError,
 from ckanext.harvest.tests.harvesting import act, harvest, make_source, objects, start, work_off
 from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester, save_by_hand
 
+SCRIPT = {"imports": save_by_hand}
 PLUGINS = {"scripted_harvester": ScriptedHarvester}
-pytestmark = pytest.mark.usefixtures("portal")
-
-
-@pytest.fixture(autouse=True)
-def script() -> Script:
-    ScriptedHarvester.script = Script(imports=save_by_hand)
-    return ScriptedHarvester.script
+pytestmark = pytest.mark.usefixtures("portal", "script")
 
 
 def test_showing_an_object() -> None:

@@ -16,14 +16,9 @@ from ckanext.harvest.tests.harvesting import act, errors, found, harvest, make_s
 from ckanext.harvest.tests.remote_ckan import RemotePortal, dataset
 from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester, package_id, save_by_hand
 
+SCRIPT = {"imports": save_by_hand}
 PLUGINS = {"scripted_harvester": ScriptedHarvester}
-pytestmark = pytest.mark.usefixtures("portal")
-
-
-@pytest.fixture(autouse=True)
-def script() -> Script:
-    ScriptedHarvester.script = Script(imports=save_by_hand)
-    return ScriptedHarvester.script
+pytestmark = pytest.mark.usefixtures("portal", "script")
 
 
 @pytest.fixture

@@ -14,14 +14,9 @@ from ckanext.harvest.model import HarvestJob, HarvestSource, record
 from ckanext.harvest.tests.harvesting import act, found, harvest, make_source, names
 from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester, save_by_hand
 
+SCRIPT = {"imports": save_by_hand}
 PLUGINS = {"scripted_harvester": ScriptedHarvester}
-pytestmark = pytest.mark.usefixtures("portal")
-
-
-@pytest.fixture(autouse=True)
-def script() -> Script:
-    ScriptedHarvester.script = Script(imports=save_by_hand)
-    return ScriptedHarvester.script
+pytestmark = pytest.mark.usefixtures("portal", "script")
 
 
 def row(source_id: str) -> HarvestSource:

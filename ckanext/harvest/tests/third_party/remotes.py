@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from xml.etree import ElementTree
 
+from ckanext.harvest.tests.loopback import Loopback
 from ckanext.harvest.tests.remote_ckan import RemotePortal
 
 DOCUMENTS = Path(__file__).with_name("documents")
@@ -23,27 +23,16 @@ _TYPES = {".rdf": "application/rdf+xml", ".ttl": "text/turtle; charset=utf-8", "
 _CSW = "http://www.opengis.net/cat/csw/2.0.2"
 
 
-class Remote(ThreadingHTTPServer):
+class Remote(Loopback, ThreadingHTTPServer):
     """A catalogue that answers while it is used as a context manager; ``run`` says with which documents."""
 
-    daemon_threads = True
-    block_on_close = False
-
     def __init__(self, name: str) -> None:
-        super().__init__(("127.0.0.1", 0), _Request)
+        super().__init__(_Request)
         self.name, self.run = name, 1
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
-
-    def __enter__(self) -> Remote:
-        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.shutdown()
-        self.server_close()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that has enough of an answer hangs up."""
