@@ -63,7 +63,7 @@ def holder(site: Site, job_id: str, stage: str) -> psutil.Process:
     of_job = "SELECT claimed_by FROM harvest_job WHERE id = %s"
     of_objects = "SELECT DISTINCT claimed_by FROM harvest_object WHERE harvest_job_id = %s AND claimed_by IS NOT NULL"
     [(lease_id,)] = site.rows(of_job if stage == "gather" else of_objects, job_id)
-    return psutil.Process(int(lease_id.split(":")[1]))
+    return psutil.Process(int(lease_id.split(":")[2]))
 
 
 @pytest.mark.parametrize("stage", ["gather", "fetch", "import"])

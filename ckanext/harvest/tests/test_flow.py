@@ -245,7 +245,7 @@ def both_work(site: Site, *commands: Command) -> None:
 
     def look() -> bool:
         working = site.rows("SELECT id FROM harvest_lease WHERE task LIKE 'process %%'")
-        pids = {int(lease_id.split(":")[1]) for (lease_id,) in working}
+        pids = {int(lease_id.split(":")[2]) for (lease_id,) in working}
         family = {command.name: psutil.Process(command.pid).children(recursive=True) for command in commands}
         seen.update(name for name, children in family.items() if pids & {child.pid for child in children})
         return len(seen) == len(commands)
