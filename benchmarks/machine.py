@@ -10,16 +10,17 @@ from pathlib import Path
 
 import psutil
 
-from .sites import Bench
+from .sites import Servers, Site
 
 
-def describe(bench: Bench) -> dict[str, str]:
-    reference = _versions(bench.reference.python, "ckan", "ckanext-harvest", "SQLAlchemy")
+def describe(bench: Servers, replaced: str = "ckanext-harvest") -> dict[str, str]:
+    """Tell the machine and the versions; ``replaced`` is what the site ``reference`` runs."""
+    reference = _versions(Site(bench, "reference").portal.python, "ckan", replaced, "SQLAlchemy")
     return this_machine() | {
         "PostgreSQL": bench.postgres.version(),
         "Solr": bench.solr.version(),
         "ours": f"CKAN {version('ckan')}, ckanext-relay {version('ckanext-relay')}, Celery {version('celery')}",
-        "reference": f"CKAN {reference[0]}, ckanext-harvest {reference[1]}, SQLAlchemy {reference[2]}",
+        "reference": f"CKAN {reference[0]}, {replaced} {reference[1]}, SQLAlchemy {reference[2]}",
     }
 
 

@@ -9,10 +9,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import psutil
-
 from ckanext.relay.devstack.processes import PartFailed, Process
 
+from .meter import Meter
 from .sites import SOURCE, Bench, Consumer, Site
 
 #: One dataset of so many is changed, or gone, at the source: 5 %.
@@ -149,7 +148,7 @@ def measure(side: Side, scenario: Scenario) -> Run:
     source_id = site.call("harvest_source_show", id=SOURCE)["id"]
     if scenario.force:
         site.call("harvest_source_update", id=source_id, **side.source(force_all=True))
-    meter = Meter(side)
+    meter = Meter(bench, site.name, side.workers())
     begun = time.perf_counter()
     job_id = site.call("harvest_job_create", source_id=source_id)["id"]
     _wait(side, lambda: _is_done(side, job_id))
@@ -203,42 +202,3 @@ def _wait(side: Side, reached: Callable[[], bool]) -> None:
             raise PartFailed(f"{side.title}: the harvest did not end within {LONGEST} s")
         side.bench.check()
         time.sleep(LOOK)
-
-
-class Meter:
-    """What the workers of a side, its database and its Solr core do from now on."""
-
-    def __init__(self, side: Side) -> None:
-        self.side = side
-        self._processes = []
-        for part in side.workers():
-            if part.pid is None:
-                raise part.failed("died")
-            process = psutil.Process(part.pid)
-            self._processes += [process, *process.children(recursive=True)]
-        for process in self._processes:
-            with open(f"/proc/{process.pid}/clear_refs", "w") as file:
-                file.write("5")  # The peak begins anew at what the process has now.
-        side.bench.postgres.forget_counts()
-        self._commits = side.bench.solr.commits(side.site.name)
-        self._cpu = self._spent()
-
-    def cpu(self) -> float:
-        return self._spent() - self._cpu
-
-    def commits(self) -> int:
-        return self.side.bench.solr.commits(self.side.site.name) - self._commits
-
-    def peak(self) -> float:
-        """The most memory that one of the processes held, in MB; not of one that only looks after others."""
-        return max(_peak(process.pid) for process in self._processes if not process.children())
-
-    def _spent(self) -> float:
-        times = [process.cpu_times() for process in self._processes]
-        return sum(each.user + each.system for each in times)
-
-
-def _peak(pid: int) -> float:
-    with open(f"/proc/{pid}/status") as file:
-        line = next(line for line in file if line.startswith("VmHWM:"))
-    return int(line.split()[1]) / 1024

@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 DEVSTACK = Path(ckanext.relay.devstack.__file__).parent
 PLUGINS = "activity harvest ckan_harvester"
 PLUGINS_OF_FLOOR = "activity"
-SETTINGS = {"ckan.views.default_views": "", "ckan.harvest.mq.type": "redis"}
+SETTINGS = {"ckan.harvest.mq.type": "redis"}
 SOURCE = "benchmark-source"
 
 
@@ -37,7 +37,7 @@ class QuietPortal(Portal):
     """A portal of either environment, that logs warnings only."""
 
     def __init__(self, python: Path, state: Path, name: str, port: int, plugins: str, settings: dict[str, str]) -> None:
-        super().__init__(state, name, f"Benchmark {name}", port, plugins, {**SETTINGS, **settings})
+        super().__init__(state, name, f"Benchmark {name}", port, plugins, {"ckan.views.default_views": "", **settings})
         self.python = python
 
     def configure(self, services: PortalServices) -> None:
@@ -80,31 +80,31 @@ class Consumer(Process):
         return bool(own & waiting)
 
 
-class Bench(Stack):
-    """All servers and sites of the benchmark over one state folder.
-
-    :param reference: the Python of the environment with ckanext-harvest; ours is the one that runs this
-    """
+class Servers(Stack):
+    """PostgreSQL, Valkey and Solr of a benchmark, with the sites of either environment, over one state folder."""
 
     postgres: Postgres
     valkey: Valkey
     solr: Solr
 
-    def __init__(self, state: Path, reference: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, state: Path, say: Callable[[str], None]) -> None:
         super().__init__(state, say=say)
-        ours = Path(sys.executable)
-        ports: dict[str, int] = json.loads((self.state / "stack.json").read_text())["ports"]
-        spare = free_port(set(ports.values()))
-        loopback = self.this.settings
-        self.postgres = Postgres(self.state, ports["postgres"], self._secrets["postgres"])
-        self.valkey = Valkey(self.state, ports["valkey"])
-        self.solr = Solr(self.state, ports["solr"])
-        self._secrets["key-reference"] = self._secrets["key-floor"] = self._secrets["key-this"]
-        self.source = QuietPortal(ours, self.state, "source", ports["source"], "activity", {})
-        self.this = QuietPortal(ours, self.state, "this", ports["this"], PLUGINS, loopback)
-        self.reference = QuietPortal(reference, self.state, "reference", spare, PLUGINS, {})
-        self.floor = QuietPortal(ours, self.state, "floor", spare, PLUGINS_OF_FLOOR, {})
-        self.portals = {"source": self.source, "this": self.this, "reference": self.reference, "floor": self.floor}
+        self.ports: dict[str, int] = json.loads((self.state / "stack.json").read_text())["ports"]
+        self.postgres = Postgres(self.state, self.ports["postgres"], self._secrets["postgres"])
+        self.valkey = Valkey(self.state, self.ports["valkey"])
+        self.solr = Solr(self.state, self.ports["solr"])
+        self.loopback = self.this.settings
+
+    def make_portals(self, *portals: tuple[str, Path, str, dict[str, str]]) -> None:
+        """Name the sites: name, Python, plugins, settings of each. One of them is ``this``, ours."""
+        spare = free_port(set(self.ports.values()))
+        self.portals: dict[str, Portal] = {
+            name: QuietPortal(python, self.state, name, self.ports.get(name, spare), plugins, settings)
+            for name, python, plugins, settings in portals
+        }
+        for name in self.portals:
+            self._secrets.setdefault(f"key-{name}", self._secrets["key-this"])
+        self.this = self.portals["this"]
         self.beat = Beat(self.state, self.this)
 
     def start_servers(self) -> None:
@@ -140,11 +140,29 @@ class Bench(Stack):
         self.started = [part for part in self.started if part not in parts]
 
 
+class Bench(Servers):
+    """All servers and sites of the benchmark of harvesting.
+
+    :param reference: the Python of the environment with ckanext-harvest; ours is the one that runs this
+    """
+
+    def __init__(self, state: Path, reference: Path, say: Callable[[str], None]) -> None:
+        super().__init__(state, say)
+        ours = Path(sys.executable)
+        self.make_portals(
+            ("source", ours, "activity", {}),
+            ("this", ours, PLUGINS, SETTINGS | self.loopback),
+            ("reference", reference, PLUGINS, SETTINGS),
+            ("floor", ours, PLUGINS_OF_FLOOR, {}),
+        )
+        self.source = self.portals["source"]
+
+
 @dataclass
 class Site:
     """A portal's database and Solr core, which are saved and put back together, and its API."""
 
-    bench: Bench
+    bench: Servers
     name: str
 
     @property

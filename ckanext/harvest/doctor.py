@@ -24,8 +24,8 @@ from ckanext.relay import lease, search
 from ckanext.relay.celery_app import BULK, PRIORITY, app, queue
 from ckanext.relay.errors import redact
 
-from . import drift, registry, runner, sources
-from .model import health, lease_table
+from . import drift, progress, registry, runner, sources
+from .model import checks, health, lease_table
 
 log = logging.getLogger(__name__)
 
@@ -133,17 +133,17 @@ def _migrations() -> Finding | None:
 # -- rows
 
 
-def _own_checks() -> Iterator[health.Check]:
+def _own_checks() -> Iterator[checks.Check]:
     """Yield the checks that need the plugins."""
     types = registry.types()
-    yield health.Check(
+    yield checks.Check(
         "datasets-without-row",
         "datasets of type harvest have no row, so they are never harvested",
         "they get one",
         health.datasets_without_row,
         _create_rows,
     )
-    yield health.Check(
+    yield checks.Check(
         "type-missing",
         "active sources have a type that no enabled plugin provides",
         f"enable its plugin in ckan.plugins, or deactivate them; there are {', '.join(types)}",
@@ -158,14 +158,16 @@ def _create_rows(ids: Any) -> None:
         model.Session.commit()
 
 
-def _rows(check: health.Check, fix: bool) -> Finding | None:
+def _rows(check: checks.Check, fix: bool) -> Finding | None:
     count = check.count()
     if not count:
         return None
     finding = Finding(check.code, check.what, check.remedy, count, check.sample(SAMPLE), bool(check.mend), left=count)
     if fix and check.mend:
+        done = 0
         for mended in check.mend_all():
             log.info("Doctor: %s, %s mended", check.code, mended)
+            progress.report(done := done + mended, max(done, count))  # workers may have made more meanwhile
         finding.left = check.count()
     return finding
 

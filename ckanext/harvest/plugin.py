@@ -21,6 +21,7 @@ from . import (
     config,
     datasets,
     helpers,
+    reports,
     sources,
     tasks,  # noqa: F401  (a worker finds the tasks because the plugin loads them)
     views,
@@ -46,6 +47,7 @@ class Harvest(p.SingletonPlugin, DefaultDatasetForm):
     p.implements(p.IDatasetForm, inherit=True)
     p.implements(p.IFacets, inherit=True)
     p.implements(p.IPackageController, inherit=True)
+    p.implements(reports.IReport)
 
     #: Whether CKAN is configuring the plugin just now.
     startup = False
@@ -99,6 +101,11 @@ class Harvest(p.SingletonPlugin, DefaultDatasetForm):
     def organization_facets(self, facets_dict: Any, organization_type: str, package_type: str | None) -> Any:
         return _facets() if package_type == DATASET_TYPE_NAME else facets_dict
 
+    # IReport
+
+    def register_reports(self) -> list[dict[str, Any]]:
+        return [reports.harvest_status_report_info]
+
     # IPackageController
 
     def after_dataset_create(self, context: Any, pkg_dict: dict[str, Any]) -> None:
@@ -110,12 +117,15 @@ class Harvest(p.SingletonPlugin, DefaultDatasetForm):
         if pkg_dict.get("type") == DATASET_TYPE_NAME:
             sources.update_row(pkg_dict)
 
+    def edit(self, entity: Any) -> None:
+        datasets.keep_as_it_was(entity)
+
     def delete(self, entity: Any) -> None:
         sources.delete_row(entity.id)
 
     def after_dataset_show(self, context: Any, pkg_dict: dict[str, Any]) -> dict[str, Any]:
-        if pkg_dict.get("type") == DATASET_TYPE_NAME:
-            sources.show(context, pkg_dict)
+        of_type = sources if pkg_dict.get("type") == DATASET_TYPE_NAME else datasets
+        of_type.show(context, pkg_dict)
         return pkg_dict
 
     def before_dataset_index(self, pkg_dict: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -125,13 +126,13 @@ def _gather_claimed(job: HarvestJob) -> Iterator[Next]:
     job_id, streams = job.id, registry.streams(harvester)
     if job.attempts > 1 and not streams:
         record.discard_objects(job)  # what a worker that died left behind
-    record.gather_begins(job)
     try:
         if streams:
-            for _page in harvester.gather_pages(job):
-                if not record.is_running(job.id):
+            for page in harvester.gather_pages(job):
+                if not record.is_running(job_id):
                     break  # aborted
-                yield Next("process", job.source_id)
+                if page:
+                    yield Next("process", job.source_id)
         elif not isinstance(harvester.gather_stage(job), list) and not job.get_gather_errors():
             HarvestGatherError.create("The gather stage failed without saying why", job)
     except Exception as error:  # the boundary to third-party code
@@ -167,15 +168,19 @@ def _process_or_finish(job_id: str) -> Iterator[Next]:
 # -- fetch and import
 
 
-def process_batch(source_id: str) -> list[Next]:
-    """Claim a batch of a source's objects and take each through its fetch and import stage."""
+def process_batch(source_id: str, processes: int = 1) -> list[Next]:
+    """Claim a batch of a source's objects and take each through its fetch and import stage.
+
+    :param processes: how many there are to share the objects with, this one included
+    """
     task = process_task(source_id)
-    if lease.alive(lease_table, task) >= config.workers_per_source():
+    at_work = lease.alive(lease_table, task)
+    if at_work >= config.workers_per_source():
         return []
     try:
         search.require()
         with lease.held(lease_table, task, longest=longest("process")) as lease_id, search.deferred_commits():
-            worked = _process_claimed(source_id, lease_id)
+            worked = _process_claimed(source_id, lease_id, min(config.workers_per_source(), processes) - at_work)
     except search.SearchUnavailable as error:
         log.warning("Objects of source %s wait: %s", source_id, error)
         return [Next("process", source_id, RETRY_SECONDS)]
@@ -183,10 +188,10 @@ def process_batch(source_id: str) -> list[Next]:
     return over if over or not worked else [Next("process", source_id)]
 
 
-def _process_claimed(source_id: str, lease_id: str) -> bool:
+def _process_claimed(source_id: str, lease_id: str, free: int) -> bool:
     batch = Batch(lease_id)
     batch.to_index.update(work.claim_unindexed(source_id, lease_id, config.batch_size()))
-    ids = work.claim_objects(source_id, lease_id, _share(source_id))
+    ids = work.claim_objects(source_id, lease_id, _share(source_id, max(1, free)))
     # read at once, and kept here so that the session, which holds them weakly, finds them one by one below
     loaded = model.Session.query(HarvestObject).filter(HarvestObject.id.in_(ids)).all()
     batch.objects = loaded
@@ -201,10 +206,14 @@ def _process_claimed(source_id: str, lease_id: str) -> bool:
     return bool(ids or batch.to_index)
 
 
-def _share(source_id: str) -> int:
-    """Return how many objects to claim, so that as many workers as may work on the source all have something to do."""
-    most, workers = config.batch_size(), config.workers_per_source()
-    return min(most, max(1, most // 5, work.count_ready(source_id, most * workers) // workers))
+def _share(source_id: str, free: int) -> int:
+    """Return how many objects to claim, so that all have something to do, and none more batches than it must: each ends
+    with a commit of Solr, which takes as long as several objects.
+
+    :param free: how many processes are not at work on the source, this one included
+    """
+    most = config.batch_size()
+    return min(most, max(1, most // 5, math.ceil(work.count_ready(source_id, most * free) / free)))
 
 
 def process_one(object_id: str) -> bool:

@@ -19,6 +19,8 @@ DATASET_TYPE_NAME = "harvest"
 
 #: Solr refuses a string field beyond 32766 bytes; a status with long error messages is cut well before.
 _STATUS_MESSAGE = 200
+#: How many messages of each kind it has.
+_STATUS_MESSAGES = 3
 
 
 def create_row(pkg_dict: dict[str, Any]) -> HarvestSource:
@@ -107,7 +109,8 @@ def show(context: Any, pkg_dict: dict[str, Any]) -> None:
     source = HarvestSource.get(pkg_dict["id"])
     if source is None:
         return
-    pkg_dict["status"] = status(source.id, {})
+    if not context.get("for_update"):  # nobody sees it, it is shown again when it is written
+        pkg_dict["status"] = status(source.id, {})
     # the row has the truth: what comes from the search index is masked already
     pkg_dict["url"], shown = redact(source.url), secrets.mask_json(source.config)
     if (pkg_dict["url"], shown) != (source.url, source.config) and may_edit_source(context, source.id):
@@ -144,7 +147,7 @@ def index(document: dict[str, Any]) -> dict[str, Any]:
     if document.get("config"):
         document["config"] = document["extras_config"] = ""
     document["url"] = redact(document.get("url") or "")
-    document["status"] = json.dumps(_short(status(document["id"], {"error_summmary_limit": 3})))
+    document["status"] = json.dumps(_short(shown.get("status") or status(document["id"], {})))
     return document
 
 
@@ -163,5 +166,5 @@ def _short(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _short(each) for key, each in value.items()}
     if isinstance(value, list):
-        return [_short(each) for each in value]
+        return [_short(each) for each in value[:_STATUS_MESSAGES]]
     return value[:_STATUS_MESSAGE] if isinstance(value, str) else value

@@ -38,7 +38,7 @@ def gather(job_id: str) -> None:
 def process(source_id: str, ticket: str | None = None) -> None:
     """Process a batch of objects of a source, unless this is a copy of a message that came already."""
     if ticket is None or tickets.give_back(lease_table, ticket):
-        send_all(runner.process_batch(source_id))
+        send_all(runner.process_batch(source_id, processes()))
 
 
 @app.task(name="harvest.finish")

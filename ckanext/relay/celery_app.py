@@ -17,7 +17,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import celery
@@ -130,15 +130,24 @@ def purge(kind: str) -> None:
 
 def send_after_commit(task: celery.Task, *args: str, kind: str, lane: str = BULK, **options: Any) -> None:
     """Send a task when the session's transaction is committed, and not at all if it is rolled back."""
-    message = functools.partial(send, task, *args, kind=kind, lane=lane, **options)
-    model.Session().info.setdefault(_OUTBOX, []).append(message)
+    after_commit(functools.partial(send, task, *args, kind=kind, lane=lane, **options))
+
+
+def after_commit(message: Callable[[], Any], name: str | None = None) -> None:
+    """Call something that sends messages when the session's transaction is committed, and not if it is rolled back.
+
+    :param name: of several with the same name in one transaction, one is called
+    """
+    outbox: list[tuple[str | None, Callable[[], Any]]] = model.Session().info.setdefault(_OUTBOX, [])
+    if name is None or all(name != other for other, _ in outbox):
+        outbox.append((name, message))
 
 
 @event.listens_for(meta.Session, "after_commit")
 def _send_outbox(session: Any) -> None:
     if session.in_nested_transaction():
         return  # a savepoint was released, nothing is committed yet
-    for message in session.info.pop(_OUTBOX, ()):
+    for _, message in session.info.pop(_OUTBOX, ()):
         message()
 
 

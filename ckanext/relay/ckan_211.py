@@ -1,4 +1,4 @@
-"""Where CKAN 2.11 saves and indexes datasets in another way than CKAN 2.12.
+"""Where CKAN 2.11 keeps, saves and indexes datasets in another way than CKAN 2.12.
 
 CKAN 2.12 indexes a dataset in the action that saves it, and leaves that to the caller if he commits himself. CKAN 2.11
 indexes while the session commits, whoever does, and commits by itself in the middle of ``package_create`` when it makes
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import ckan.plugins.toolkit as tk
+import sqlalchemy as sa
 from ckan import logic, model
 from ckan.lib import search
 
@@ -20,6 +21,17 @@ RUNS = not hasattr(logic, "index_update_package")
 
 #: ids of the datasets that are indexed with their batch
 _with_batch: set[str] = set()
+
+
+def extra(key: str) -> Any:
+    """Return the SQL expression for an extra of the dataset in ``package``, NULL if it has none. CKAN 2.11 has a table
+    for them."""
+    package = model.Package.__table__
+    if not RUNS:
+        return package.c.extras[key].astext
+    extras = model.PackageExtra.__table__
+    active = sa.and_(extras.c.package_id == package.c.id, extras.c.key == key, extras.c.state == model.State.ACTIVE)
+    return sa.select(sa.func.min(extras.c.value)).where(active).correlate(package).scalar_subquery()
 
 
 def index_update_package(context: Any, package_id: str, defer_commit: bool = False) -> None:

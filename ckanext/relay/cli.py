@@ -33,13 +33,18 @@ def beat(celery_args: tuple[str, ...]) -> None:
     _exec_celery("beat", *celery_args)
 
 
-def run_worker(concurrency: int | None, kinds: Sequence[str], celery_args: Sequence[str] = ()) -> None:
-    """Become a Celery worker. Does not return."""
+def run_worker(
+    concurrency: int | None,
+    kinds: Sequence[str],
+    celery_args: Sequence[str] = (),
+    lanes: Sequence[str] = (PRIORITY, BULK),
+) -> None:
+    """Become a Celery worker for these lanes of these kinds of work, or for all if none is named. Does not return."""
     options = ["--pool", "prefork", "--loglevel", "INFO"]
     if concurrency:
         options += ["--concurrency", str(concurrency)]
     if kinds:
-        options += ["--queues", ",".join(queue(kind, lane) for kind in kinds for lane in (PRIORITY, BULK))]
+        options += ["--queues", ",".join(queue(kind, lane) for kind in kinds for lane in lanes)]
     _exec_celery("worker", *options, *celery_args)
 
 

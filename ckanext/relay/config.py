@@ -56,8 +56,13 @@ def secrets_dir() -> str | None:
     return tk.config["ckanext.relay.secrets_dir"] or None
 
 
+#: one of the shared settings; CKAN takes no declaration twice
+_SHARED = "ckanext.relay.broker_url"
+
+
 def declare(declaration: Any, *files: str) -> None:
-    """Declare the shared settings and those of the YAML files; each plugin calls this, in any order."""
-    for path in (os.path.join(os.path.dirname(__file__), "config_declaration.yaml"), *files):
+    """Declare the shared settings, if no plugin has, and those of the files; plugins call this in any order."""
+    shared = () if _SHARED in declaration else (os.path.join(os.path.dirname(__file__), "config_declaration.yaml"),)
+    for path in (*shared, *files):
         with open(path, encoding="utf-8") as stream:
             declaration.load_dict(yaml.safe_load(stream))

@@ -9,7 +9,8 @@
 * tries GET and HEAD again when the connection fails or the server is busy, and does as ``Retry-After`` says;
 * keeps secret headers and cookies from other servers that it is redirected to, and uses no proxy.
 
-It raises errors of ``requests``, as its users expect. ``relay_errors`` turns them into those of ``relay.errors``.
+It raises errors of ``requests``, as its users expect. ``relay_errors`` turns them into those of ``relay.errors``. Files
+from many servers are downloaded by ``relay.download``.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ from .errors import (
 )
 from .ssrf import AddressPolicy, check_url
 from .transport import (
+    CA_BUNDLE_VARIABLES,
     BlockedUrl,
     BodyTooLarge,
     DeadlineExceeded,
@@ -81,8 +83,7 @@ class GuardedSession(requests.Session):
         self.limits = limits
         self.max_redirects = limits.redirects
         self.trust_env = False
-        bundles = (os.environ.get(name) for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"))
-        self.verify = next(filter(None, bundles), True)
+        self.verify = next(filter(None, map(os.environ.get, CA_BUNDLE_VARIABLES)), True)
         self.headers["Accept-Encoding"] = "gzip, deflate"
         adapter = GuardedAdapter(limits)
         self.mount("https://", adapter)

@@ -116,6 +116,12 @@ def alive(lease_table: sa.Table, task: str) -> int:
         return int(connection.scalar(query) or 0)
 
 
+def holders(lease_table: sa.Table) -> set[str]:
+    """Return the ids of all leases that hold now."""
+    with _engine().connect() as connection:
+        return set(connection.scalars(sa.select(lease_table.c.id).where(lease_table.c.expires > now)))
+
+
 def alive_here(lease_table: sa.Table, kind: str) -> int:
     """Return how many processes of the worker that this one belongs to hold a lease for such a task now.
 
@@ -158,6 +164,14 @@ def only_one(name: str) -> Iterator[bool]:
     """Yield True to one holder of this name in the whole database at a time, False to the others at once."""
     with _engine().connect() as connection, connection.begin():
         yield bool(connection.scalar(sa.select(sa.func.pg_try_advisory_xact_lock(sa.func.hashtext(name)))))
+
+
+@contextlib.contextmanager
+def one_at_a_time(name: str) -> Iterator[None]:
+    """Let one holder of this name in the whole database run the block; the others wait for their turn."""
+    with _engine().connect() as connection, connection.begin():
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext(name))))
+        yield
 
 
 def _engine() -> sa.engine.Engine:

@@ -20,7 +20,7 @@ from ckan.lib.navl.dictization_functions import MissingNullEncoder
 from ckan.lib.search.common import make_connection
 from ckan.logic import schema
 
-from . import ckan_211
+from . import ckan_211, config
 from .errors import RelayError
 
 log = logging.getLogger(__name__)
@@ -46,11 +46,38 @@ def deferred_commits() -> Iterator[None]:
     try:
         with (
             _replaced(schema, "default_show_package_schema", lambda: copy.deepcopy(once())),
+            _replaced(search, "show", functools.partial(_show, search.show)),
             ckan_211.indexed_by_caller(),
         ):
             yield
     finally:
         tk.config["ckan.search.solr_commit"] = before
+        _ahead.clear()
+
+
+#: what :func:`read_ahead` got, by package id
+_ahead: dict[str, dict[str, Any]] = {}
+
+
+def read_ahead(package_ids: Iterable[str]) -> None:
+    """Ask Solr at once for datasets that CKAN will ask for one by one in the block of :func:`deferred_commits`.
+
+    CKAN itself sees from the time of change whether what it gets is as old as that.
+
+    :raises SearchUnavailable: Solr does not answer
+    """
+    ids = list(package_ids)
+    wanted = [f'+site_id:"{config.site_id()}" +entity_type:package', f"{{!terms f=id}}{','.join(ids)}"]
+    fields = "id,data_dict,validated_data_dict,metadata_modified"
+    try:
+        found = make_connection(decode_dates=False).search("*:*", fq=wanted, fl=fields, rows=len(ids))
+    except (pysolr.SolrError, OSError) as error:
+        raise SearchUnavailable(f"Solr does not answer: {error}") from error
+    _ahead.update((document["id"], document) for document in found.docs)
+
+
+def _show(ask_solr: Callable[[str], dict[str, Any]], reference: str) -> dict[str, Any]:
+    return _ahead.get(reference) or ask_solr(reference)
 
 
 @contextlib.contextmanager
@@ -60,45 +87,57 @@ def saved(package_id: str, documents: Documents) -> Iterator[None]:
     It is made from what the session still holds, and once: whoever asks for the dataset after it was written, such as
     the activity plugin, is answered from it, as CKAN answers from Solr once the document is there. The caller commits.
     """
+    _ahead.pop(package_id, None)
     if ckan_211.RUNS:
         with ckan_211.saved_by_caller(package_id):
             yield  # index() makes the document: nothing that is asked for in the block can be answered from it
         return
-    made: list[tuple[dict[str, Any], dict[str, Any]]] = []
-    written: list[bool] = []
-
-    def show(reference: str) -> dict[str, Any]:
-        if reference != package_id or not written:
-            return ask_solr(reference)
-        default, custom = both()
-        return {
-            "data_dict": json.dumps(default),
-            "validated_data_dict": json.dumps(custom, cls=MissingNullEncoder),
-            "metadata_modified": default["metadata_modified"],
-        }
-
-    def both() -> tuple[dict[str, Any], dict[str, Any]]:
-        if not made:
-            made.append(logic.package_show_default_and_custom_schemas({"ignore_auth": True}, package_id))
-        return made[0]
-
-    def write() -> None:
-        written.append(True)
-        made.clear()
-
-    ask_solr, savepoint = search.show, model.Session().get_nested_transaction()
+    dataset, savepoint = _InBlock(package_id, search.show), model.Session().get_nested_transaction()
     _in_block.add(package_id)
     try:
-        with _replaced(search, "show", show), _told_of_writes(write):
+        with _replaced(search, "show", dataset.answer), _told_of_writes(dataset.written):
             yield
-            both()
+            both = dataset.both()
     finally:
         _in_block.remove(package_id)
     if (left_open := model.Session().get_nested_transaction()) is not savepoint:
         left_open.commit()  # CKAN 2.12.0 leaves it if its caller commits
     with _Collector.in_place_of_connections() as collector:
-        logic.index_update_package_dicts(both(), defer_commit=True)
+        logic.index_update_package_dicts(both, defer_commit=True)
     documents.update((document["id"], document) for document in collector.documents)
+
+
+class _InBlock:
+    """A dataset that is being saved, as CKAN shows it now.
+
+    :param ask_solr: answers for what this cannot: other datasets, and this one until it is written
+    """
+
+    def __init__(self, package_id: str, ask_solr: Callable[[str], dict[str, Any]]) -> None:
+        self._package_id = package_id
+        self._ask_solr = ask_solr
+        self._is_written = False
+        self._both: tuple[dict[str, Any], dict[str, Any]] | None = None
+
+    def written(self) -> None:
+        self._is_written, self._both = True, None
+
+    def both(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return it with CKAN's own schema applied, and with that of its type."""
+        if self._both is None:
+            self._both = logic.package_show_default_and_custom_schemas({"ignore_auth": True}, self._package_id)
+        return self._both
+
+    def answer(self, reference: str) -> dict[str, Any]:
+        """Stand in for ``ckan.lib.search.show``."""
+        if reference != self._package_id or not self._is_written:
+            return self._ask_solr(reference)
+        default, custom = self.both()
+        return {
+            "data_dict": json.dumps(default),
+            "validated_data_dict": json.dumps(custom, cls=MissingNullEncoder),
+            "metadata_modified": default["metadata_modified"],
+        }
 
 
 #: ids of datasets that :func:`saved` is saving

@@ -1,8 +1,8 @@
 """The machinery under ``relay.http``: connections that ask the policy, and that meter time and bytes.
 
 ``requests`` and ``urllib3`` do the talking; this module puts its own connections, retries and responses into them:
-``GuardedAdapter`` → pools → ``_GuardedConnection`` → ``_MeteredAnswer`` → ``_MeteredReader``, which reads the socket.
-Only ``relay.http`` uses it.
+``GuardedAdapter`` → pools → ``_GuardedConnection`` → ``MeteredAnswer`` → ``MeteredReader``, which reads the socket.
+``open_socket`` is where all of ``relay`` connects. Only ``relay.http``, ``relay.download`` and ``relay.ftp`` use it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import logging
 import random
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from http.client import HTTPResponse
@@ -43,6 +43,8 @@ class _Redacting(logging.Filter):
 for _name in ("urllib3.connectionpool", "urllib3.util.retry"):
     logging.getLogger(_name).addFilter(_Redacting())
 
+#: environment variables that name a file or folder of certificates; the first that is set counts
+CA_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _PIECE = 64 * 1024
 _HEADER_BYTES = 64 * 1024
 
@@ -109,7 +111,7 @@ def unpacked(request: requests.PreparedRequest | None) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class _Exchange:
+class Exchange:
     """One request with all its redirects and retries."""
 
     policy: AddressPolicy
@@ -124,7 +126,7 @@ class _Exchange:
 
 
 # What requests calls through urllib3 cannot be handed down as arguments.
-_exchange: ContextVar[_Exchange] = ContextVar("_exchange")
+_exchange: ContextVar[Exchange] = ContextVar("_exchange")
 
 
 @contextlib.contextmanager
@@ -134,17 +136,17 @@ def exchange_begun(policy: AddressPolicy, limits: Limits) -> Iterator[None]:
     outer = _exchange.get(None)
     if outer:  # a redirect, which shares the time of the first request
         deadline = min(deadline, outer.deadline)
-    token = _exchange.set(_Exchange(policy, limits, deadline))
+    token = _exchange.set(Exchange(policy, limits, deadline))
     try:
         yield
     finally:
         _exchange.reset(token)
 
 
-class _MeteredReader(io.RawIOBase):
+class MeteredReader(io.RawIOBase):
     """Reads from a socket, but not past the deadline and not more than the limit."""
 
-    def __init__(self, source: io.RawIOBase, sock: socket.socket, exchange: _Exchange, patience: float) -> None:
+    def __init__(self, source: io.RawIOBase, sock: socket.socket, exchange: Exchange, patience: float) -> None:
         self._source = source
         self._sock = sock
         self._exchange = exchange
@@ -172,52 +174,70 @@ class _MeteredReader(io.RawIOBase):
         super().close()
 
 
-class _MeteredAnswer(HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, exchange: _Exchange, patience: float, **kwargs: Any) -> None:
+class MeteredAnswer(HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, exchange: Exchange, patience: float, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_MeteredReader(self.fp.detach(), sock, exchange, patience), _PIECE)
+        self.fp = io.BufferedReader(MeteredReader(self.fp.detach(), sock, exchange, patience), _PIECE)
+
+
+def open_socket(
+    host: str, port: int, exchange: Exchange, patience: float, options: Iterable[tuple[Any, ...]] = ()
+) -> socket.socket:
+    """Look a name up and connect to the first of its addresses that is admitted and answers.
+
+    :param patience: how many seconds each address gets
+    :param options: arguments of ``setsockopt``
+    :raises socket.gaierror: the name is not known
+    :raises TimeoutError: nobody answered
+    :raises OSError: there is no connection for another reason
+    """
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise _PastUrllib3(session_errors.InvalidURL(f"{host!r} cannot be a host name")) from error
+    failure: Exception | None = None
+    for family, kind, protocol, _, address in found:
+        reason = check_address(exchange.policy, str(address[0]))
+        if reason:
+            # a failure to connect to an admitted address says more than that there are others
+            failure = failure or _PastUrllib3(BlockedUrl(host, reason))
+            continue
+        try:
+            return _connected(socket.socket(family, kind, protocol), address, exchange, patience, options)
+        except OSError as error:
+            exchange.remaining()  # was it the deadline?
+            failure = error
+    raise failure or OSError(f"{host} has no address")
+
+
+def _connected(
+    sock: socket.socket, address: Any, exchange: Exchange, patience: float, options: Iterable[tuple[Any, ...]]
+) -> socket.socket:
+    try:
+        for option in options:
+            sock.setsockopt(*option)
+        sock.settimeout(min(patience, exchange.remaining()))
+        sock.connect(address)
+        sock.settimeout(min(patience, exchange.remaining()))  # for the TLS handshake
+    except BaseException:
+        sock.close()
+        raise
+    return sock
 
 
 class _GuardedConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        """Look the name up and connect to the first address that is admitted and answers."""
         exchange = _exchange.get()
+        patience = self.timeout or exchange.limits.connect
         try:
-            found = socket.getaddrinfo(self._dns_host.strip("[]"), self.port, type=socket.SOCK_STREAM)
+            return open_socket(self._dns_host, self.port, exchange, patience, self.socket_options or ())
         except socket.gaierror as error:
             raise pool_errors.NameResolutionError(self.host, self, error) from error
-        except UnicodeError as error:
-            raise _PastUrllib3(session_errors.InvalidURL(f"{self.host!r} cannot be a host name")) from error
-        failure: Exception | None = None
-        for family, kind, protocol, _, address in found:
-            reason = check_address(exchange.policy, str(address[0]))
-            if reason:
-                # a failure to connect to an admitted address says more than that there are others
-                failure = failure or _PastUrllib3(BlockedUrl(self.host, reason))
-                continue
-            try:
-                return self._connected(socket.socket(family, kind, protocol), address, exchange)
-            except TimeoutError as error:
-                exchange.remaining()
-                failure = pool_errors.ConnectTimeoutError(self, f"No connection to {self.host} in {self.timeout:g} s")
-                failure.__cause__ = error
-            except OSError as error:
-                failure = pool_errors.NewConnectionError(self, f"No connection to {self.host}: {error}")
-                failure.__cause__ = error
-        raise failure or pool_errors.NewConnectionError(self, f"{self.host} has no address")
-
-    def _connected(self, sock: socket.socket, address: Any, exchange: _Exchange) -> socket.socket:
-        try:
-            for option in self.socket_options or ():
-                sock.setsockopt(*option)
-            patience = self.timeout or exchange.limits.connect
-            sock.settimeout(min(patience, exchange.remaining()))
-            sock.connect(address)
-            sock.settimeout(min(patience, exchange.remaining()))  # for the TLS handshake
-        except BaseException:
-            sock.close()
-            raise
-        return sock
+        except TimeoutError as error:
+            message = f"No connection to {self.host} in {self.timeout:g} s"
+            raise pool_errors.ConnectTimeoutError(self, message) from error
+        except OSError as error:
+            raise pool_errors.NewConnectionError(self, f"No connection to {self.host}: {error}") from error
 
     def send(self, data: Any) -> None:
         """Send in small pieces, so that a server that takes them slowly is noticed."""
@@ -232,7 +252,7 @@ class _GuardedConnection(HTTPConnection):
         exchange = _exchange.get()
         patience = self.timeout or exchange.limits.read
         # http.client only ever calls it
-        self.response_class = functools.partial(_MeteredAnswer, exchange=exchange, patience=patience)  # type: ignore[assignment]
+        self.response_class = functools.partial(MeteredAnswer, exchange=exchange, patience=patience)  # type: ignore[assignment]
         return super().getresponse()
 
 

@@ -20,7 +20,7 @@ def doctor_command(ctx: click.Context, fix: bool, as_json: bool) -> None:
 
     Ends with 0 if nothing is wrong or all was mended, otherwise with 1. Without --fix nothing is written.
     """
-    with progress_bar("Comparing with the search index"):
+    with progress_bar("Examining"):
         findings = list(doctor.examine(fix))
     healthy = not any(finding.left for finding in findings)
     if as_json:

@@ -10,8 +10,7 @@ from ckan import model
 
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject
 
-from .calling import ActionCommand, as_json, call, echo_json
-from .sources import source_id
+from .calling import ActionCommand, as_json, call, echo_json, id_of_source, job_or_source
 
 
 @click.command("job", cls=ActionCommand)
@@ -20,14 +19,14 @@ from .sources import source_id
 def job_command(id_or_name: str, as_json: bool) -> None:
     """Create a job for a harvest source and hand it to the workers."""
     if as_json:
-        echo_json(call("harvest_job_create", {"source_id": source_id(id_or_name)}))
+        echo_json(call("harvest_job_create", {"source_id": id_of_source(id_or_name)}))
     else:
         click.echo(create_job(id_or_name))
 
 
 def create_job(source_id_or_name: str) -> str:
     """Create a job for a source, hand it to the workers, and return what there is to say about it."""
-    created = call("harvest_job_create", {"source_id": source_id(source_id_or_name)})
+    created = call("harvest_job_create", {"source_id": id_of_source(source_id_or_name)})
     [block] = _blocks([HarvestJob.get(created["id"])])
     return f"{block}\nThere is 1 new harvest job, for source {source_id_or_name}"
 
@@ -61,7 +60,7 @@ def job_abort_command(source_or_job: str) -> None:
 
 def abort_job(job_or_source_id_or_name: str) -> str:
     """End a job now, named by its id or by its source."""
-    return f"Job status: {call('harvest_job_abort', {'id': job_or_source_id_or_name})['status']}"
+    return f"Job status: {call('harvest_job_abort', {'id': job_or_source(job_or_source_id_or_name)})['status']}"
 
 
 @click.command("job-retry", cls=ActionCommand)
@@ -69,7 +68,7 @@ def abort_job(job_or_source_id_or_name: str) -> str:
 @as_json
 def job_retry_command(source_or_job: str, as_json: bool) -> None:
     """Try the failed records of a job again, named by its id or by its source, whose newest job is meant."""
-    created = call("harvest_job_retry", {"id": source_or_job})
+    created = call("harvest_job_retry", {"id": job_or_source(source_or_job)})
     if as_json:
         echo_json(created)
         return
@@ -79,7 +78,7 @@ def job_retry_command(source_or_job: str, as_json: bool) -> None:
 
 @click.command("abort-failed-jobs", cls=ActionCommand)
 @click.argument("life_span", type=click.IntRange(min=0), required=False)
-@click.option("-i", "--include", help="Only these sources: ids with commas between them.")
+@click.option("-i", "--include", help="Only these sources: ids or names with commas between them.")
 @click.option("-e", "--exclude", help="All but these sources, unless some are included.")
 def abort_failed_jobs_command(life_span: int | None, include: str | None, exclude: str | None) -> None:
     """End jobs that run for longer than the period of their source.
@@ -91,8 +90,12 @@ def abort_failed_jobs_command(life_span: int | None, include: str | None, exclud
 
 def abort_failed_jobs(job_life_span: int | None = None, include: str | None = None, exclude: str | None = None) -> str:
     """End jobs that run for too long; see the action ``harvest_abort_failed_jobs``."""
-    given = {"life_span": job_life_span, "include": include, "exclude": exclude}
+    given = {"life_span": job_life_span, "include": _source_ids(include), "exclude": _source_ids(exclude)}
     return str(call("harvest_abort_failed_jobs", given))
+
+
+def _source_ids(given: str | None) -> list[str]:
+    return [id_of_source(each.strip()) for each in (given or "").split(",") if each.strip()]
 
 
 @click.command("job-all", cls=ActionCommand)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+import ckan.plugins.toolkit as tk
 import click
 
 from ckanext.harvest import config, model, tasks
-from ckanext.harvest.model import HarvestSource, record
+from ckanext.harvest.model import HarvestObject, HarvestSource, record
 from ckanext.relay import celery_app
 
-from .calling import ActionCommand, as_json, call, echo_json, progress_bar
+from .calling import ActionCommand, as_json, call, echo_json, id_of_source, progress_bar
 
 
 @click.command("import", cls=ActionCommand)
@@ -36,7 +37,10 @@ def import_stage(
     guid: str | None = None, package_id: str | None = None, segments: str | None = None,
 ) -> str:  # fmt: skip
     """Run the import stage again for what is current; see the action ``harvest_objects_import``."""
-    source_id = call("harvest_source_show", {"id": source_id_or_name})["id"] if source_id_or_name else None
+    for label, column, value in (("harvest object", "id", harvest_object_id), ("record with the GUID", "guid", guid)):
+        if value and HarvestObject.get(value, attr=column) is None:
+            raise tk.ObjectNotFound(f"There is no {label} {value}")
+    source_id = id_of_source(source_id_or_name) if source_id_or_name else None
     given = {"source_id": source_id, "harvest_object_id": harvest_object_id, "guid": guid, "package_id": package_id}
     named = {key: value for key, value in given.items() if value}
     count = call("harvest_objects_import", named, segments=segments, join_datasets=not no_join_datasets)

@@ -14,7 +14,7 @@ from ckanext.harvest.logic.dictization import harvest_source_dicts
 from ckanext.harvest.model import HarvestJob, HarvestSource
 from ckanext.relay.errors import redact
 
-from .calling import ActionCommand, as_json, call, echo_json, progress_bar
+from .calling import ActionCommand, as_json, call, echo_json, id_of_source, progress_bar
 from .maintenance import purge_queues
 
 
@@ -74,14 +74,14 @@ def _create(
 def show_command(id_or_name: str, as_json: bool) -> None:
     """Show a harvest source."""
     if as_json:
-        echo_json(call("harvest_source_show", {"id": id_or_name}))
+        echo_json(call("harvest_source_show", {"id": id_of_source(id_or_name)}))
     else:
         click.echo(show_harvest_source(id_or_name))
 
 
 def show_harvest_source(source_id_or_name: str) -> str:
     """Return what there is to say about a source."""
-    return _block(source_id(source_id_or_name))
+    return _block(id_of_source(source_id_or_name))
 
 
 @source.command("remove")
@@ -93,7 +93,7 @@ def remove_command(id_or_name: str) -> None:
 
 def remove_harvest_source(source_id_or_name: str) -> str:
     """Delete a source; its datasets and history stay."""
-    call("harvest_source_delete", {"id": source_id(source_id_or_name)})
+    call("harvest_source_delete", {"id": id_of_source(source_id_or_name)})
     return f"Removed harvest source: {source_id_or_name}"
 
 
@@ -111,30 +111,30 @@ def clear_command(id_or_name: str) -> None:
 
 def clear_harvest_source(source_id_or_name: str) -> str:
     """Remove the datasets and the history of a source for good."""
-    call("harvest_source_clear", {"id": source_id(source_id_or_name)})
+    call("harvest_source_clear", {"id": id_of_source(source_id_or_name)})
     return f"Cleared harvest source: {source_id_or_name}"
 
 
 @source.command("clear-history")
-@click.argument("id", required=False)
+@click.argument("id_or_name", required=False)
 @click.option(
     "-k", "--keep-current", type=click.BOOL, default=False, help="Keep jobs that run or that have a current object."
 )
-def clear_history_command(id: str | None, keep_current: bool) -> None:
+def clear_history_command(id_or_name: str | None, keep_current: bool) -> None:
     """Remove the jobs and objects of a harvest source, or of all; the datasets stay.
 
-    Without an id the queues are purged as well, unless current objects are kept.
+    Without a source the queues are purged as well, unless current objects are kept.
     """
     with progress_bar("Removing"):
-        said = clear_harvest_source_history(id, keep_current)
+        said = clear_harvest_source_history(id_or_name, keep_current)
     click.echo(said)
 
 
 def clear_harvest_source_history(source_id: str | None, keep_current: bool | str = False) -> str:
-    """Remove the jobs and objects of a source, or of all if none is named; the datasets stay."""
+    """Remove the jobs and objects of a source, by id or name, or of all if none is named; the datasets stay."""
     keep = tk.asbool(keep_current)
     if source_id:
-        call("harvest_source_job_history_clear", {"id": source_id, "keep_current": keep})
+        call("harvest_source_job_history_clear", {"id": id_of_source(source_id), "keep_current": keep})
         return f"Cleared job history of harvest source: {source_id}"
     if not keep:
         purge_queues()
@@ -162,11 +162,6 @@ def list_sources(all: bool = False) -> str:
 def _sources(all: bool) -> list[HarvestSource]:
     query = model.Session.query(HarvestSource).order_by(HarvestSource.created.desc())
     return (query if all else query.filter(HarvestSource.active)).all()
-
-
-def source_id(id_or_name: str) -> str:
-    """Return the id of a source."""
-    return str(call("harvest_source_show", {"id": id_or_name})["id"])
 
 
 def _block(source_id: str) -> str:

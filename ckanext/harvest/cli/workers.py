@@ -9,11 +9,10 @@ from typing import Any
 import click
 
 from ckanext.harvest import foreground, registry
-from ckanext.harvest.model import HarvestJob, HarvestSource
+from ckanext.harvest.model import HarvestJob, HarvestSource, jobs
 from ckanext.relay.cli import run_worker
 
-from .calling import ActionCommand, call, errors_as_messages
-from .sources import source_id
+from .calling import ActionCommand, call, errors_as_messages, id_of_source
 
 
 @click.command("run", cls=ActionCommand)
@@ -72,7 +71,7 @@ def run_test_harvester(source_id_or_name: str, force_import: str | None = None) 
         if not separator or key != "force-import" or not guid:
             raise click.UsageError("The second argument must be force-import=GUID")
     with errors_as_messages():
-        each = HarvestSource.get(source_id(source_id_or_name))
+        each = HarvestSource.get(id_of_source(source_id_or_name))
     if registry.find(each.type) is None:
         raise click.ClickException(f"No harvester for type {each.type}. Enabled types: {registry.types()}")
     running = HarvestJob.filter(source_id=each.id, status="Running").first()
@@ -81,7 +80,12 @@ def run_test_harvester(source_id_or_name: str, force_import: str | None = None) 
         if click.prompt("Abort it? (y/n)", type=click.Choice(["y", "n"]), show_choices=False) != "y":
             raise click.Abort()
         call("harvest_job_abort", {"id": running.id})
-    finished = foreground.run(each, guid, _progress)
+    try:
+        finished = foreground.run(each, guid, _progress)
+    except jobs.SourceInactive:
+        raise click.ClickException(f"Source {source_id_or_name} is inactive: it was removed or deactivated") from None
+    except jobs.JobOpen:  # made, or the source being cleared, in this moment
+        raise click.ClickException(f"Somebody else is at source {source_id_or_name}. Try again later") from None
     click.echo(json.dumps(call("harvest_job_show", {"id": finished.id})["stats"]))
 
 

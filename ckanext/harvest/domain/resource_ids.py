@@ -13,6 +13,10 @@ from urllib.parse import urlsplit
 
 Resource = dict[str, Any]
 _Key = Callable[[int, Mapping[str, Any]], Hashable | None]
+#: What a portal says of a resource that is its own, and says nothing about the resource itself.
+_OF_PORTAL = {"metadata_modified", "package_id", "position"}
+#: What a resource has here though its record does not say it.
+_BY_ITSELF = {"created", "state"}
 
 
 def keep(resources: Sequence[Resource], existing: Sequence[Mapping[str, Any]], are_remote: bool) -> None:
@@ -37,6 +41,29 @@ def keep(resources: Sequence[Resource], existing: Sequence[Mapping[str, Any]], a
                 matched[place] = found[key].pop(0)
                 del left[matched[place]]
     _assign(resources, matched, are_remote)
+
+
+def as_before(resources: Sequence[Resource], existing: Iterable[Resource]) -> list[Resource]:
+    """Return the resources of a record, those that have not changed just as the dataset has them: CKAN then leaves them
+    alone, so that their time of change stays what it was.
+
+    :param existing: the resources of the dataset, under the ids that :func:`keep` has given to those of the record
+    """
+    here = {each["id"]: each for each in existing}
+    found = (here.get(_text(each, "id") or "") for each in resources)
+    return [
+        dict(old) if old is not None and _is_same(each, old) else each
+        for each, old in zip(resources, found, strict=True)
+    ]
+
+
+def _is_same(resource: Resource, existing: Resource) -> bool:
+    fields = (resource.keys() | existing.keys() - _BY_ITSELF) - _OF_PORTAL
+    empty = (None, "")
+    return all(
+        resource.get(field) == existing.get(field) or (resource.get(field) in empty and existing.get(field) in empty)
+        for field in fields
+    )
 
 
 def _assign(resources: Sequence[Resource], matched: Mapping[int, str], are_remote: bool) -> None:

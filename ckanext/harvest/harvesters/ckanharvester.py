@@ -319,6 +319,7 @@ class CKANHarvester(HarvesterBase):
             message = f"Dataset {package['id']} was left as it is: {refusal}"
             self._save_object_error(message, harvest_object, "Import")
             return False
+        _kept = lookups.row(package["id"])
         return self._create_or_update_package(package, harvest_object, package_dict_form="package_show")
 
     def _find_existing_package(self, package_dict: dict[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from ckan import model
 
 from ckanext.harvest.domain import ckan_mapping, ownership
 from ckanext.harvest.model import HarvestObject, claims
+from ckanext.relay import search
 
 from .base import HarvesterBase
 from .local_groups import LocalGroups
@@ -45,8 +46,17 @@ class Lookups:
         if batch is None:
             return cls(harvester, obj, [package])
         if "lookups" not in batch.memo:
-            batch.memo["lookups"] = cls(harvester, obj, [package, *_records(batch.objects)])
+            lookups = batch.memo["lookups"] = cls(harvester, obj, [package, *_records(batch.objects)])
+            if lookups._owned:
+                search.read_ahead(lookups._owned)
         return batch.memo["lookups"]
+
+    def row(self, package_id: str) -> model.Package | None:
+        """Return the dataset that is here, as it is now. CKAN, which reads it more than once, finds it in the session
+        as long as somebody keeps it."""
+        if package_id not in self._owned:
+            return None
+        return model.Session.get(model.Package, package_id, populate_existing=True)
 
     def refusal(self, package: dict[str, Any]) -> str | None:
         """Return why the dataset that has the id of a record may not be changed, or None. See ``domain.ownership``."""

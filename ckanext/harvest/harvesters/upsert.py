@@ -15,7 +15,7 @@ from dateutil.parser import isoparse
 
 from ckanext.harvest import config
 from ckanext.harvest.domain import resource_ids
-from ckanext.harvest.model import HarvestObject
+from ckanext.harvest.model import HarvestObject, work
 from ckanext.relay import search
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ def create_or_update(
     package.setdefault("id", str(uuid.uuid4()))
     if isinstance(harvester.config, dict) and harvester.config.get("clean_tags"):
         package["tags"] = harvester._clean_tags(package.get("tags") or [])
+    _recognise_tags(package, obj)
     context = {
         "user": harvester._get_user_name(),
         "api_version": 3,
@@ -61,6 +62,9 @@ def create_or_update(
 
 def _create(harvester: HarvesterBase, context: Any, package: dict[str, Any], obj: HarvestObject) -> bool:
     package["name"] = harvester._gen_new_name(package.get("name") or package.get("title") or package["id"])
+    _leave_out_none(package, {})
+    # the dataset does not exist yet
+    model.Session.execute(sa.text("SET CONSTRAINTS harvest_object_package_id_fkey DEFERRED"))
     _make_current(obj, package["id"])
     log.info("Package with GUID %s does not exist, it is created", obj.guid)
     _save("package_create", harvester, context, package, obj)
@@ -80,9 +84,11 @@ def _update(
     if not _is_newer(package, existing, obj):
         log.info("Package with GUID %s is up to date", obj.guid)
         return "unchanged"
-    resource_ids.keep(
-        package.get("resources") or [], existing.get("resources") or [], harvester.resource_ids_are_remote
-    )
+    resources, known = package.get("resources") or [], existing.get("resources") or []
+    resource_ids.keep(resources, known, harvester.resource_ids_are_remote)
+    if resources:
+        package["resources"] = resource_ids.as_before(resources, known)
+    _leave_out_none(package, existing)
     if existing.get("state") == "deleted":
         package["state"] = package.get("state") or "active"  # it is back
     for field in config.not_overwrite_fields():
@@ -101,6 +107,8 @@ def _update(
 def _save(action: str, harvester: HarvesterBase, context: Any, package: dict[str, Any], obj: HarvestObject) -> None:
     batch = getattr(obj, "batch", None)
     if batch is None or not harvester.batched_writes:
+        if batch is not None and not work.is_mine(obj.id, batch.lease_id):
+            return  # it was aborted meanwhile: the runner throws away what was done for it
         tk.get_action(action)(context, package)
         model.Session.commit()
         return
@@ -111,12 +119,18 @@ def _save(action: str, harvester: HarvesterBase, context: Any, package: dict[str
 
 
 def _make_current(obj: HarvestObject, package_id: str) -> None:
-    """Make an object the current one of its dataset, which may not exist yet. Does not commit."""
+    """Make an object the current one of its dataset. Does not commit."""
     obj.package_id = package_id
     obj.current = True
     obj.add()
-    model.Session.execute(sa.text("SET CONSTRAINTS harvest_object_package_id_fkey DEFERRED"))
     model.Session.flush()
+
+
+def _leave_out_none(package: dict[str, Any], existing: dict[str, Any]) -> None:
+    """Say nothing of relationships where there are none, neither in the record nor here: CKAN need not look."""
+    for field in ("relationships_as_subject", "relationships_as_object"):
+        if package.get(field) == [] and not existing.get(field):
+            del package[field]
 
 
 def _is_newer(package: dict[str, Any], existing: dict[str, Any], obj: HarvestObject) -> bool:
@@ -137,11 +151,35 @@ def _utc(text: str) -> datetime.datetime:
     return parsed if parsed.tzinfo else parsed.replace(tzinfo=datetime.timezone.utc)
 
 
+def _recognise_tags(package: dict[str, Any], obj: HarvestObject) -> None:
+    """Give tags the ids that they have here: CKAN looks for each that has none. Those of a record are of its portal."""
+    tags = [tag for tag in package.get("tags") or () if isinstance(tag, dict)]
+    for tag in tags:
+        tag.pop("id", None)
+    if (batch := getattr(obj, "batch", None)) is None:
+        return
+    # with the tags themselves: the session forgets what nobody keeps
+    known: dict[str, tuple[str, model.Tag]] = batch.memo.setdefault("tags", {})
+    free = {tag["name"]: tag for tag in tags if not tag.get("vocabulary_id") and _is_name(tag.get("name"))}
+    if new := free.keys() - known:
+        wanted = model.Session.query(model.Tag).filter(model.Tag.name.in_(new), model.Tag.vocabulary_id.is_(None))
+        known |= {tag.name: (tag.id, tag) for tag in wanted}
+    for name in free.keys() & known:
+        free[name]["id"] = known[name][0]
+
+
+def _is_name(text: Any) -> bool:
+    """Tell whether PostgreSQL can be asked for this; CKAN refuses other names."""
+    return isinstance(text, str) and text.isprintable()
+
+
 def _schema() -> dict[str, Any]:
     """CKAN's own schema, but the remote portal says the id, and fields that it alone knows are no error."""
     ignore, ignore_missing = tk.get_validator("ignore"), tk.get_validator("ignore_missing")
-    return default_create_package_schema() | {
+    schema = default_create_package_schema()
+    return schema | {
         "id": [ignore_missing, tk.get_validator("unicode_safe")],
+        "tags": schema["tags"] | {"id": [ignore_missing]},
         "__junk": [ignore],
     }
 

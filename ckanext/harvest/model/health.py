@@ -1,4 +1,4 @@
-"""What may be wrong with the rows, and how it is mended: one :class:`Check` for each kind of thing.
+"""What may be wrong with the rows, and how it is mended: one check for each kind of thing.
 
 A check is a query for the rows that are wrong, so it can be counted, sampled and mended in batches. What mends asks the
 query once more for each batch: workers may run meanwhile, and what they have mended or begun is left alone.
@@ -7,8 +7,8 @@ query once more for each batch: workers may run meanwhile, and what they have me
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,7 +18,8 @@ from sqlalchemy.orm import aliased
 from ckanext.harvest.domain import job_state, object_state
 from ckanext.relay import lease
 
-from . import record
+from . import record, stats
+from .checks import Check, among, delete, update
 from .tables import UPDATE_FREQUENCIES, HarvestJob, HarvestObject, HarvestSource, lease_table
 
 _source = HarvestSource.__table__
@@ -28,81 +29,11 @@ _package = model.Package.__table__
 
 #: How long nothing happens to work that somebody is at, or that waits for its turn while other sources have theirs.
 QUIET = datetime.timedelta(hours=1)
-#: Rows that one transaction mends.
-BATCH = 500
-
-Query = Callable[[], sa.sql.Select]
 
 _open = _object.c.state.in_(sorted(object_state.lifecycle.open))
 _running = _job.c.status == job_state.RUNNING
 _job_over = _job.c.status.in_(sorted(job_state.lifecycle.final))
 _of_job = _object.c.harvest_job_id == _job.c.id
-
-
-@dataclass(frozen=True)
-class Check:
-    """One kind of thing that may be wrong.
-
-    :param code: its name, which does not change
-    :param what: what is wrong, of several
-    :param remedy: what mending does; of what only a person can mend, what that is
-    :param wrong: a query for the ids of the rows that are wrong
-    :param mend: mends the rows with these ids as far as they are still wrong, and commits; None if a person must
-    """
-
-    code: str
-    what: str
-    remedy: str
-    wrong: Query
-    mend: Callable[[Sequence[str]], Any] | None = None
-
-    def count(self) -> int:
-        return int(_ask(sa.select(sa.func.count()).select_from(self.wrong().subquery()))[0][0])
-
-    def sample(self, size: int) -> list[str]:
-        return [row[0] for row in _ask(self.wrong().limit(size))]
-
-    def mend_all(self) -> Iterator[int]:
-        """Mend what is wrong now, and yield the size of each batch."""
-        assert self.mend
-        for ids in _pages(self.wrong()):
-            self.mend(ids)
-            yield len(ids)
-
-
-def _ask(query: sa.Select) -> list[Any]:
-    return lease.claim(query)
-
-
-def _pages(query: sa.Select) -> Iterator[list[str]]:
-    assert model.meta.engine is not None
-    with model.meta.engine.connect() as connection:
-        rows = connection.execution_options(stream_results=True, max_row_buffer=BATCH).execute(query)
-        for page in rows.partitions(BATCH):
-            yield [row[0] for row in page]
-
-
-def _among(wrong: Query, table: sa.Table, ids: Sequence[str]) -> sa.Select:
-    # PostgreSQL asks it anew; SQLAlchemy would take the table for the one that is updated around it
-    return wrong().where(table.c.id.in_(ids)).correlate(None)
-
-
-def _update(table: sa.Table, wrong: Query, values: Any) -> Callable[[Sequence[str]], int]:
-    """Return what sets columns of rows that are still wrong."""
-
-    def mend(ids: Sequence[str]) -> int:
-        still = table.c.id.in_(_among(wrong, table, ids))
-        return lease.execute(sa.update(table).where(table.c.id.in_(ids), still).values(values))
-
-    return mend
-
-
-def _delete(table: sa.Table, wrong: Query) -> Callable[[Sequence[str]], int]:
-    def mend(ids: Sequence[str]) -> int:
-        still = table.c.id.in_(_among(wrong, table, ids))
-        return lease.execute(sa.delete(table).where(table.c.id.in_(ids), still))
-
-    return mend
 
 
 def _long_ago(*times: sa.Column[Any]) -> sa.sql.ColumnElement[bool]:
@@ -141,7 +72,7 @@ def _gather_anew(ids: Sequence[str]) -> None:
     """Hand jobs over as if they had just been made; what was gathered of them before would be there twice."""
     values = {"gather_started": None, "claimed_by": None, "attempts": 0}
     with lease.transaction() as connection:
-        mended = sa.update(_job).where(_job.c.id.in_(_among(_gather_lost, _job, ids)))
+        mended = sa.update(_job).where(_job.c.id.in_(among(_gather_lost, _job, ids)))
         again = [row.id for row in connection.execute(mended.values(values).returning(_job.c.id))]
         connection.execute(sa.delete(_object).where(_object.c.harvest_job_id.in_(again), _open))
 
@@ -172,6 +103,20 @@ def _end_of_job() -> Any:
     return sa.func.coalesce(
         newest(_object.c.import_finished), _job.c.gather_finished, newest(_object.c.gathered), _job.c.created
     )
+
+
+def _uncounted() -> sa.Select:
+    # ckanext-harvest kept no counts; what is counted here is to be as it stays
+    return sa.select(_job.c.id).where(_job_over, _job.c.stats.is_(None))
+
+
+def _keep_counts(ids: Sequence[str]) -> None:
+    counted = stats.job_stats(ids)
+    model.Session.remove()
+    keep = sa.update(_job).where(_job.c.id == sa.bindparam("job_id"), _job.c.stats.is_(None))
+    rows = [{"job_id": job_id, "counts": json.dumps(counts)} for job_id, counts in counted.items()]
+    with lease.transaction() as connection:
+        connection.execute(keep.values(stats=sa.bindparam("counts")), rows)
 
 
 def _jobs_without_source() -> sa.Select:
@@ -319,7 +264,7 @@ CHECKS = (
         "jobs belong to no source",
         "they are deleted",
         _jobs_without_source,
-        _delete(_job, _jobs_without_source),
+        delete(_job, _jobs_without_source),
     ),
     Check(
         "objects-without-job",
@@ -333,7 +278,7 @@ CHECKS = (
         "objects do not say which source they are of",
         "they get the source of their job",
         _without_source,
-        _update(_object, _without_source, {"harvest_source_id": _source_of_job()}),
+        update(_object, _without_source, {"harvest_source_id": _source_of_job()}),
     ),
     Check(
         "several-open-jobs",
@@ -354,14 +299,14 @@ CHECKS = (
         "objects were begun and nobody is at them",
         "they are handed to the workers once more",
         _lost,
-        _update(_object, _lost, _AS_GATHERED),
+        update(_object, _lost, _AS_GATHERED),
     ),
     Check(
         "objects-left-open",
         "objects are open although their job has ended",
         "they become errors",
         _left_open,
-        _update(_object, _left_open, record.GIVEN_UP),
+        update(_object, _left_open, record.GIVEN_UP),
     ),
     Check(
         "jobs-not-ended",
@@ -375,55 +320,62 @@ CHECKS = (
         "open objects have no count of their tries",
         "they get one",
         _without_tries,
-        _update(_object, _without_tries, {"retry_times": 0}),
+        update(_object, _without_tries, {"retry_times": 0}),
     ),
     Check(
         "errors-not-reported",
         "objects failed, and their report status says something else",
         "it says errored",
         _errors_not_reported,
-        _update(_object, _errors_not_reported, {"report_status": object_state.ERRORED}),
+        update(_object, _errors_not_reported, {"report_status": object_state.ERRORED}),
     ),
     Check(
         "jobs-undated",
         "jobs have ended and do not say when",
         "they get the time of the last thing that was done",
         _undated,
-        _update(_job, _undated, {"finished": _end_of_job()}),
+        update(_job, _undated, {"finished": _end_of_job()}),
+    ),
+    Check(
+        "jobs-uncounted",
+        "jobs have ended and keep no counts, so their objects are counted at each look",
+        "they are counted once and for all",
+        _uncounted,
+        _keep_counts,
     ),
     Check(
         "current-twice",
         "objects are current although a newer one of their dataset is",
         "the newest one stays current",
         _current_twice,
-        _update(_object, _current_twice, {"current": False}),
+        update(_object, _current_twice, {"current": False}),
     ),
     Check(
         "current-of-nothing",
         "objects are current although their dataset is deleted or gone",
         "they are not current any more",
         _current_of_nothing,
-        _update(_object, _current_of_nothing, {"current": False}),
+        update(_object, _current_of_nothing, {"current": False}),
     ),
     Check(
         "datasets-unclaimed",
         "objects brought a dataset that is still here, and none of its objects is current",
         "the newest one becomes current",
         _unclaimed,
-        _update(_object, _unclaimed, {"current": True}),
+        update(_object, _unclaimed, {"current": True}),
     ),
     Check(
         "sources-without-dataset",
         "active sources have no dataset, so nobody can see or edit them",
         "they are deactivated",
         _without_dataset,
-        _update(_source, _without_dataset, {"active": False, "next_run": None}),
+        update(_source, _without_dataset, {"active": False, "next_run": None}),
     ),
     Check(
         "frequency-unknown",
         "sources have a frequency that there is not, so they are never due",
         "they get the one that is meant, or MANUAL",
         _frequency_unknown,
-        _update(_source, _frequency_unknown, {"frequency": _known_frequency()}),
+        update(_source, _frequency_unknown, {"frequency": _known_frequency()}),
     ),
 )

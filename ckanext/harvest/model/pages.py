@@ -33,6 +33,8 @@ def save(job: HarvestJob, records: Mapping[str, Mapping[str, Any]], config: Mapp
     :param config: of the source, since what it changes in a record counts as a change
     :returns: the ids of the objects
     """
+    if not records:
+        return []
     before = _objects_of_job(job, records)
     imported = _imported_hashes(job, records, config)
     first = now()

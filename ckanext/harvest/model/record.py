@@ -94,7 +94,7 @@ def finish(job_id: str, error: str | None = None, finished: datetime.datetime | 
     _move_job(job, job_state.FINISHED)
     job.finished = finished or max(filter(None, (_last_import(job), job.gather_finished)), default=now())
     job.claimed_by = None
-    job.stats = json.dumps(job_stats([job.id])[job.id])
+    _keep_counts(job)
     model.Session.commit()
     return job
 
@@ -135,11 +135,16 @@ def abort_new(source_id: str) -> None:
     for job in HarvestJob.filter(source_id=source_id, status=job_state.NEW):
         _move_job(job, job_state.ABORTED)
         job.finished = now()
+        _keep_counts(job)
 
 
 def _move_job(job: HarvestJob, status: str) -> None:
     job_state.lifecycle.check(job.status, status)
     job.status = status
+
+
+def _keep_counts(job: HarvestJob) -> None:
+    job.stats = json.dumps(job_stats([job.id])[job.id])
 
 
 def _last_import(job: HarvestJob) -> Any:

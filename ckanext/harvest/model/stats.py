@@ -86,17 +86,17 @@ def error_summaries(job_id: str, limit: int) -> dict[str, list[dict[str, Any]]]:
 def source_counts(source_id: str) -> dict[str, int]:
     """Return how many jobs a source has had and how many public datasets come from it now.
 
-    These are all that come from it but for those that are not public: who reads an index, and counts the few, need not
-    look at each dataset.
+    These are all that come from it but for those that are not public: an index has the ones in order, and another the
+    few others, so that nothing need be read of each dataset. Spelt as these indexes have it.
     """
     jobs = sa.select(sa.func.count()).select_from(_job).where(_job.c.source_id == source_id)
     package = model.Package.__table__
     come_from_it = sa.and_(_object.c.harvest_source_id == source_id, _object.c.current)
     brought = sa.select(_object.c.package_id).where(come_from_it, _object.c.package_id.isnot(None)).distinct()
     datasets = sa.select(sa.func.count()).select_from(brought.subquery())
-    is_public = sa.and_(package.c.state == "active", sa.not_(package.c.private))
     of_source = sa.exists().where(come_from_it, _object.c.package_id == package.c.id)
-    hidden = sa.select(sa.func.count()).select_from(package).where(sa.not_(is_public), of_source)
+    is_hidden = sa.or_(package.c.state != "active", package.c.private)
+    hidden = sa.select(sa.func.count()).select_from(package).where(is_hidden, of_source)
     job_count, total, not_public = (model.Session.execute(query).scalar() or 0 for query in (jobs, datasets, hidden))
     return {"job_count": job_count, "total_datasets": total - not_public}
 

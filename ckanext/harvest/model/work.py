@@ -14,6 +14,7 @@ from ckan import model
 from ckanext.harvest.domain import object_state
 from ckanext.relay import lease
 
+from .record import now
 from .tables import HarvestJob, HarvestObject, lease_table
 
 _job = HarvestJob.__table__
@@ -32,14 +33,15 @@ def _free(table: sa.Table) -> sa.sql.ColumnElement[bool]:
 
 
 def claim_job(job_id: str, lease_id: str) -> bool:
-    """Claim the gathering of a job; False if it is done, not asked for, or somebody else is at it."""
+    """Claim the gathering of a job, which begins with that; False if it is done, not asked for, or somebody else is at
+    it."""
     wanted = sa.and_(_job.c.id == job_id, _job.c.status == "Running", _job.c.gather_finished.is_(None), _free(_job))
     picked = sa.select(_job.c.id).where(wanted).with_for_update(skip_locked=True)
     return bool(
         lease.claim(
             sa.update(_job)
             .where(_job.c.id.in_(picked.scalar_subquery()))
-            .values(claimed_by=lease_id, attempts=sa.func.coalesce(_job.c.attempts, 0) + 1)
+            .values(claimed_by=lease_id, attempts=sa.func.coalesce(_job.c.attempts, 0) + 1, gather_started=now())
             .returning(_job.c.id)
         )
     )

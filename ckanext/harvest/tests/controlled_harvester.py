@@ -25,7 +25,10 @@ ENTRY_POINTS = f"[ckan.plugins]\n{PLUGIN} = ckanext.harvest.tests.controlled_har
 
 
 class ControlledHarvester(HarvesterBase):
-    """Asks at the URL of its source before each stage; what it hears may be long in coming, or an error."""
+    """Asks at the URL of its source in each stage; what it hears may be long in coming, or an error.
+
+    It saves its object before it asks, as many harvesters do, so that the table says in which stage that is.
+    """
 
     def info(self) -> dict[str, Any]:
         return {"name": "controlled", "title": "Controlled", "description": "Asks a test what to do"}
@@ -34,10 +37,13 @@ class ControlledHarvester(HarvesterBase):
         return self._create_harvest_objects(ask(harvest_job.source.url, "gather"), harvest_job)
 
     def fetch_stage(self, harvest_object: HarvestObject) -> Any:
+        harvest_object.content = f"Record {harvest_object.guid}"
+        harvest_object.save()
         ask(harvest_object.source.url, f"fetch/{harvest_object.guid}")
         return True
 
     def import_stage(self, harvest_object: HarvestObject) -> Any:
+        harvest_object.save()
         ask(harvest_object.source.url, f"import/{harvest_object.guid}")
         package = {"id": package_id(harvest_object.guid), "title": f"Record {harvest_object.guid}"}
         return self._create_or_update_package(package, harvest_object, package_dict_form="package_show")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import ckan.plugins.toolkit as tk
@@ -21,7 +21,7 @@ from ckanext.relay import search
 STATS = ("added", "updated", "not modified", "errored", "deleted")
 
 _numbers = itertools.count(1)
-_RUN = {
+_RUN: dict[str, Callable[[str], Iterable[runner.Next]]] = {
     "gather": runner.gather,
     "process": runner.process_batch,
     "finish": runner.finish,

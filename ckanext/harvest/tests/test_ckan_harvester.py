@@ -13,6 +13,7 @@ import ckan.plugins as p
 import pytest
 import sqlalchemy as sa
 from ckan import model
+from ckan.lib.search.query import PackageSearchQuery
 from ckan.lib.signals import action_succeeded
 from ckan.tests import factories
 
@@ -39,6 +40,7 @@ from ckanext.harvest.tests.harvesting import (
     work_off,
 )
 from ckanext.harvest.tests.remote_ckan import RemotePortal, dataset
+from ckanext.relay import ckan_211
 from ckanext.relay import session as relay_session
 from ckanext.relay.http import Limits, guarded_session
 
@@ -754,6 +756,59 @@ def test_no_secret_in_any_error(
         assert not [secret for secret in secrets if secret in said], answer
     assert "api_key=********" in caplog.text
     assert not [secret for secret in secrets if secret in caplog.text]
+
+
+def test_a_batch_of_updates(remote: RemotePortal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The datasets that are to be updated are asked of the search index at once, and none of them for itself."""
+    remote.datasets = [dataset(number) for number in range(3)]
+    source_id = source(remote, force_all=True)
+    harvest(source_id)
+    for place in range(3):
+        remote.change(place, title=f"Changed {place}")
+    asked: list[str] = []
+    ask = PackageSearchQuery.get_index
+
+    def get_index(query: PackageSearchQuery, reference: str) -> dict[str, Any]:
+        asked.append(reference)
+        return ask(query, reference)
+
+    monkeypatch.setattr(PackageSearchQuery, "get_index", get_index)
+    assert counts(harvest(source_id)) == {"updated": 3}
+    # where CKAN 2.11 runs, its activity plugin asks for the dataset as it is afterwards
+    assert all(asked.count(each["id"]) == int(ckan_211.RUNS) for each in remote.datasets)
+    assert {shown(f"dataset-{number}")["title"] for number in range(3)} == {f"Changed {n}" for n in range(3)}
+
+
+def test_ids_of_tags(remote: RemotePortal) -> None:
+    """A tag is the one that has its name here, whatever id the remote portal has for it."""
+    factories.Dataset(tags=[{"name": "ours"}])
+    ours = model.Tag.by_name("ours").id
+    odd: list[Any] = [{"name": "Too: odd", "id": ours}, {"name": "nul\0", "id": ours}, {"name": ["ours"]}]
+    given = [{"name": "theirs", "id": ours}, {"name": "ours", "id": "theirs"}, {"name": "new"}]
+    remote.datasets = [
+        dataset(1, tags=given),
+        dataset(2, tags=given),
+        *(dataset(3 + i, tags=[odd[i]]) for i in (0, 1, 2)),
+    ]
+    source_id = source(remote, force_all=True)
+    assert counts(harvest(source_id)) == {"added": 2, "errored": 3}
+    remote.change(0, tags=given[1:])
+    assert counts(harvest(source_id))["updated"] == 1
+    tags = {number: sorted(tag["name"] for tag in shown(f"dataset-{number}")["tags"]) for number in (1, 2)}
+    assert tags == {1: ["new", "ours"], 2: ["new", "ours", "theirs"]}
+    model.Session.remove()
+    assert {tag.name for tag in model.Session.query(model.Tag)} == {"ours", "theirs", "new"}
+    assert model.Session.get(model.Tag, ours).name == "ours"
+
+
+def test_a_job_that_finds_nothing(remote: RemotePortal) -> None:
+    """Where nothing changed, nobody is called to process it: the job ends at once."""
+    remote.datasets = [dataset(1)]
+    source_id = source(remote)
+    harvest(source_id)
+    remote.datasets = []
+    job_id = start(source_id)
+    assert list(runner.gather(job_id)) == [Next("finish", job_id)]
 
 
 # -- workers that die, and jobs that are aborted

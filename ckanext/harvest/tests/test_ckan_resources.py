@@ -22,6 +22,7 @@ from ckanext.harvest.tests.harvesting import (
 )
 from ckanext.harvest.tests.remote_ckan import RemotePortal, dataset
 from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester, package_id
+from ckanext.relay import ckan_211
 
 PLUGINS = {"text_view": TextView, "scripted_harvester": ScriptedHarvester}
 pytestmark = pytest.mark.usefixtures("portal")
@@ -88,6 +89,24 @@ def test_what_a_resource_is_recognised_by(remote: RemotePortal) -> None:
         "e": resource("e")["id"],
         "f": resource("f")["id"],
     }
+
+
+@pytest.mark.skipif(ckan_211.RUNS, reason="CKAN 2.11 writes all resources of a dataset")
+def test_what_has_not_changed_keeps_its_time(remote: RemotePortal) -> None:
+    """When a dataset changes, the resources that did not are left as they are, in the order of the record."""
+    remote.datasets = [dataset(1, resources=[resource(key) for key in "abc"])]
+    source_id = ckan_source(remote.url, force_all=True)
+    harvest(source_id)
+    before = {each["name"]: each for each in shown("dataset-1")["resources"]}
+    fresh = {"metadata_modified": "2020-01-01T00:00:00", "package_id": "elsewhere"}
+    remote.change(0, title="New", resources=[resource(key) | fresh for key in "cab"])
+    remote.datasets[0]["resources"][1]["description"] = "New"
+    assert counts(harvest(source_id)) == {"updated": 1}
+    after = shown("dataset-1")["resources"]
+    assert [(each["name"], each["position"]) for each in after] == [("c", 0), ("a", 1), ("b", 2)]
+    changed = {each["name"] for each in after if each["metadata_modified"] != before[each["name"]]["metadata_modified"]}
+    assert (shown("dataset-1")["title"], changed) == ("New", {"a"})
+    assert [each["description"] for each in after if each["name"] == "a"] == ["New"]
 
 
 def test_ids_that_no_dataset_can_have(remote: RemotePortal) -> None:

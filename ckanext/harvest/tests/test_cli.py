@@ -11,6 +11,7 @@ from typing import Any
 
 import ckan.plugins as p
 import ckan.plugins.toolkit as tk
+import kombu
 import pytest
 import redis
 import sqlalchemy as sa
@@ -21,6 +22,7 @@ from ckanext.harvest.cli import calling, harvester, workers
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestLog, HarvestSource, record
 from ckanext.harvest.tests.harvesting import act, counts, found, gather_errors, harvest, make_source, objects, start
 from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester, fetch, save_by_hand, save_objects
+from ckanext.relay.celery_app import app
 
 SCRIPT = {"imports": save_by_hand}
 PLUGINS = {"scripted_harvester": ScriptedHarvester}
@@ -117,7 +119,6 @@ def test_showing_a_source(ckan: Command) -> None:
         output = lines(ckan("source", "show", reference))
         assert output[:2] == [f"Source id: {source['id']}", f"name: {source['name']}"]
     assert json.loads(ckan("source", "show", source["name"], "--json"))["id"] == source["id"]
-    assert "not found" in ckan.fails("source", "show", "no-such-source").lower()
 
 
 def test_removing_a_source(ckan: Command) -> None:
@@ -126,7 +127,6 @@ def test_removing_a_source(ckan: Command) -> None:
     assert lines(ckan("source", "remove", source["name"])) == [f"Removed harvest source: {source['name']}"]
     model.Session.expire_all()
     assert HarvestSource.get(source["id"]).active is False
-    assert "not found" in ckan.fails("source", "remove", "no-such-source").lower()
 
 
 def test_listing_sources(ckan: Command) -> None:
@@ -162,11 +162,11 @@ def test_creating_a_job(ckan: Command) -> None:
 
 
 def test_a_job_that_cannot_be_created(ckan: Command) -> None:
-    """An inactive source and one that is not there say so."""
+    """An inactive source says so, to workers as in the foreground."""
     source = make_source("scripted")
     act("harvest_source_patch", id=source["id"], state="inactive")
     assert "Can not create jobs on inactive sources" in ckan.fails("job", source["name"])
-    assert "not found" in ckan.fails("job", "no-such-source").lower()
+    assert f"Source {source['name']} is inactive" in ckan.fails("run-test", source["name"])
 
 
 def test_listing_jobs(ckan: Command) -> None:
@@ -189,7 +189,6 @@ def test_aborting_a_job(ckan: Command) -> None:
     assert lines(ckan("job-abort", start(source["id"]))) == ["Job status: Finished"]
     start(source["id"])
     assert lines(ckan("job-abort", source["name"])) == ["Job status: Finished"]
-    assert "There is no harvest job or source" in ckan.fails("job-abort", "no-such-thing")
 
 
 def test_the_tick(ckan: Command) -> None:
@@ -305,7 +304,8 @@ def test_ending_jobs_that_run_for_too_long(ckan: Command) -> None:
         HarvestJob.get(start(source_id)).created -= datetime.timedelta(days=3.5)
     model.Session.commit()
     assert lines(ckan("abort-failed-jobs")) == ["Done. Aborted jobs: 0"]
-    assert lines(ckan("abort-failed-jobs", "3", "-i", sources[0])) == ["Done. Aborted jobs: 1"]
+    name = act("harvest_source_show", id=sources[0])["name"]
+    assert lines(ckan("abort-failed-jobs", "3", "-i", f"{name}, ")) == ["Done. Aborted jobs: 1"]
     assert lines(ckan("abort-failed-jobs", "3", "--exclude", f"{sources[1]},{sources[0]}")) == ["Done. Aborted jobs: 1"]
     assert lines(ckan("abort-failed-jobs", "4")) == ["Done. Aborted jobs: 0"]
     assert lines(ckan("abort-failed-jobs", "2")) == ["Done. Aborted jobs: 1"]
@@ -321,7 +321,6 @@ def test_clearing_a_source(ckan: Command) -> None:
         assert lines(ckan("source", "clear", reference)) == [f"Cleared harvest source: {reference}"]
         assert (found(), HarvestJob.filter().count()) == ([], 0)
     assert HarvestSource.get(source["id"]).active
-    assert "not found" in ckan.fails("source", "clear", "no-such-source").lower()
 
 
 def test_clearing_the_history(ckan: Command) -> None:
@@ -359,7 +358,54 @@ def test_importing_again(ckan: Command, script: Script) -> None:
     act("package_delete", id="by-hand-one")
     assert imported() == 1
     assert imported("-j") == imported(source["id"], "--no-join-datasets") == 2
-    assert "not found" in ckan.fails("import", "no-such-source").lower()
+    assert imported("-j", "--segments", "01234567") + imported("-j", "--segments", "89ABCDEF") == 2
+
+
+@pytest.mark.parametrize("segments", ["zz", "0-7", "01234567 89abcdef"])
+def test_segments_that_are_none(ckan: Command, segments: str) -> None:
+    """Nothing is imported, and it says what is expected."""
+    assert f"segments: Must be hex digits, such as 01234567, not {segments}" in ckan.fails(
+        "import", "--segments", segments
+    )
+
+
+NO_SOURCE = "There is no harvest source nosuch. ckan harvester sources all lists them"
+NEITHER = "There is no harvest job or source nosuch. ckan harvester jobs and ckan harvester sources all list them"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("source show nosuch", NO_SOURCE),
+        ("source show nosuch --json", NO_SOURCE),
+        ("source remove nosuch", NO_SOURCE),
+        ("source clear nosuch", NO_SOURCE),
+        ("source clear-history nosuch", NO_SOURCE),
+        ("job nosuch", NO_SOURCE),
+        ("job nosuch --json", NO_SOURCE),
+        ("run-test nosuch", NO_SOURCE),
+        ("abort-failed-jobs 3 -i nosuch", NO_SOURCE),
+        ("abort-failed-jobs 3 --exclude nosuch", NO_SOURCE),
+        ("job-abort nosuch", NEITHER),
+        ("job-retry nosuch", NEITHER),
+        ("job-retry nosuch --json", NEITHER),
+        ("import nosuch", NO_SOURCE),
+        ("import -o nosuch", "There is no harvest object nosuch"),
+        ("import -g nosuch", "There is no record with the GUID nosuch"),
+        ("import -p nosuch", "There is no dataset nosuch"),
+    ],
+)
+def test_what_there_is_not(ckan: Command, arguments: str, said: str) -> None:
+    """A command that is given the name of nothing repeats it, says where to look, and ends with 1."""
+    make_source("scripted")
+    assert lines(ckan.fails(*arguments.split()))[-1] == f"Error: {said}"
+
+
+def test_a_dataset_is_no_source(ckan: Command) -> None:
+    """The name of a dataset of another type is not taken for that of a source."""
+    harvest(make_source("scripted")["id"])
+    assert "There is no harvest source by-hand-one" in ckan.fails("source", "clear", "by-hand-one")
+    assert found() == ["by-hand-one"]
 
 
 def test_reindexing(ckan: Command) -> None:
@@ -378,6 +424,17 @@ def test_purging_the_queues(ckan: Command) -> None:
     assert HarvestJob.get(job_id).status == "Running"
     ckan("run")
     assert waiting(job_id) == 1
+
+
+@pytest.mark.parametrize("command", ["purge-queues", "source clear-history"])
+def test_a_broker_that_is_away(ckan: Command, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so, without the password, and nothing is removed."""
+    away = kombu.Connection("redis://:hunter2@127.0.0.1:9/0", transport_options=app.conf.broker_transport_options)
+    monkeypatch.setattr(app, "connection_for_write", lambda: away)
+    harvest(make_source("scripted")["id"])
+    said = ckan.fails(*command.split())
+    assert "The message broker cannot be reached" in said and "hunter2" not in said
+    assert HarvestJob.filter().count() == 1
 
 
 def waiting(text: str) -> int:

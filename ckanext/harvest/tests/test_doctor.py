@@ -116,6 +116,10 @@ def undated(source_id: str) -> None:
     sql("UPDATE harvest_job SET finished = NULL")
 
 
+def uncounted(source_id: str) -> None:
+    sql("UPDATE harvest_job SET stats = NULL")
+
+
 def current_twice(source_id: str) -> None:
     harvest(source_id)
     sql("UPDATE harvest_object SET current = true WHERE guid = 'one'")
@@ -183,6 +187,7 @@ WRONG: list[tuple[Callable[[str], None], str, int]] = [
     (without_tries, "retry-times-missing", 1),
     (not_reported, "errors-not-reported", 1),
     (undated, "jobs-undated", 1),
+    (uncounted, "jobs-uncounted", 1),
     (current_twice, "current-twice", 1),
     (current_of_nothing, "current-of-nothing", 1),
     (unclaimed, "datasets-unclaimed", 1),
@@ -284,6 +289,46 @@ def test_a_mended_job_is_gathered_anew(script: Script, source_id: str) -> None:
     assert counts(ended(job_id)) == {"updated": 3}
 
 
+def test_counts_are_kept_as_they_were_shown(
+    script: Script, source_id: str, cli: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Jobs that ckanext-harvest has ended are counted once, in batches, however many they are, and one says how far
+    that is; after that nobody counts their objects any more."""
+    from ckanext.harvest.cli import calling
+    from ckanext.harvest.model import checks
+
+    monkeypatch.setattr(checks, "BATCH", 2)
+    for guids in (("one",), ("one", "two"), ("one", "two", "three"), ("four",), ()):
+        script.guids = guids
+        script.fetch = (lambda obj: obj.guid != "one") if len(guids) == 3 else None
+        harvest(source_id)
+    uncounted(source_id)
+    model.Session.remove()
+    before = {job["id"]: job["stats"] for job in act("harvest_job_list", source_id=source_id)}
+    assert {"added": 1, "updated": 1, "errored": 1} in [{k: n for k, n in s.items() if n} for s in before.values()]
+    lengths = []
+
+    def note(length: int, **given: Any) -> Any:
+        lengths.append(length)
+        return progressbar(length=length, **given)
+
+    progressbar = calling.click.progressbar
+    monkeypatch.setattr(calling.click, "progressbar", note)
+    assert "jobs-uncounted: 5 jobs" in cli.invoke(harvester, ["doctor", "--fix"]).stdout
+    assert lengths[0] == 5
+    model.Session.remove()
+    sql("UPDATE harvest_object SET report_status = 'counted again'")
+    assert {job["id"]: job["stats"] for job in act("harvest_job_list", source_id=source_id)} == before
+
+
+def test_a_job_that_was_never_begun(source_id: str) -> None:
+    """When its source is removed it ends with its counts, so that there is nothing to mend."""
+    job = act("harvest_job_create", source_id=source_id, run=False)
+    act("harvest_source_delete", id=source_id)
+    assert examined() == {}
+    assert HarvestJob.get(job["id"]).status == "Aborted" and HarvestJob.get(job["id"]).stats
+
+
 def test_ended_jobs_say_why(source_id: str) -> None:
     """A job that the doctor ended says so, and the newer one goes on."""
     several_open_jobs(source_id)
@@ -306,9 +351,9 @@ def test_a_created_row_is_what_the_dataset_says(source_id: str) -> None:
 def test_the_mending_of_more_than_a_batch(source_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """All batches are mended, however small they are."""
     from ckanext.harvest import drift
-    from ckanext.harvest.model import health
+    from ckanext.harvest.model import checks
 
-    monkeypatch.setattr(health, "BATCH", 2)
+    monkeypatch.setattr(checks, "BATCH", 2)
     monkeypatch.setattr(drift, "PAGE", 2)
     harvest(source_id)
     sql(
@@ -367,7 +412,7 @@ def test_the_broker_and_others_are_away(ckan_config: dict[str, Any], monkeypatch
     try:
         assert set(examined()) == {"broker-away", "migrations-pending"}
     finally:
-        sql("UPDATE harvest_alembic_version SET version_num = '5e1a7c0d9b21'")
+        sql("UPDATE harvest_alembic_version SET version_num = '9d3f6a20c8b4'")
 
 
 # -- the command

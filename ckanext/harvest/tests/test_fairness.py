@@ -45,11 +45,13 @@ def statuses(site: Site, job_ids: list[str]) -> list[str]:
     return [site.rows("SELECT status FROM harvest_job WHERE id = %s", job_id)[0][0] for job_id in job_ids]
 
 
-def test_a_small_source_is_done_while_a_large_one_runs(site: Site) -> None:
-    """A source of 10 records ends while one of 5,000 is at work, whoever was first, and the large one loses nothing."""
+def test_a_small_source_is_done_while_a_large_one_runs(site: Site, single: Worker) -> None:
+    """A source of 10 records ends while one of 5,000 is at work, though there is but one process and the large one came
+    first, which loses nothing."""
+    single.start()
     with Feed(LARGE) as large, Feed(10) as small:
         large_job = site.start(site.add_source(large.url)["id"])
-        site.wait(large_job, lambda job: job.get("progress", {}).get("done", 0) > 50)
+        site.wait(large_job, lambda job: job["gather_finished"] and job.get("progress", {}).get("done", 0) > 50)
         assert site.harvest(site.add_source(small.url)["id"])["stats"] == counts(added=10)
         job = site.job(large_job)
         assert job["status"] == "Running", "the small source waited until the large one was done"
@@ -96,19 +98,22 @@ def test_scheduled_gatherings_do_not_take_all_processes(site: Site) -> None:
 
 def test_only_so_many_processes_are_at_a_source(site: Site) -> None:
     """With ``workers_per_source`` at 1 the second process is free for others, even while the first one hangs."""
-    site.stack.this.settings["ckan.harvest.workers_per_source"] = "1"
+    few = {"ckan.harvest.workers_per_source": "1", "ckan.harvest.batch_size": "1"}
+    site.stack.this.settings.update(few)
     try:
         site.stack.up(portals=("this",))
         with Control("held", "other") as slow, Control("quick") as quick:
             slow.hold("fetch/held")
             slow_job = site.start(add_source(site, slow))
             wait_until(lambda: "fetch/held" in slow.asked, seconds=20)
+            site.call("harvest_jobs_run")  # finds that the other record waits
             assert site.harvest(add_source(site, quick))["stats"] == counts(added=1)
             assert "fetch/other" not in slow.asked
             slow.release()
             assert site.finish(slow_job)["stats"] == counts(added=2)
     finally:
-        del site.stack.this.settings["ckan.harvest.workers_per_source"]
+        for name in few:
+            del site.stack.this.settings[name]
 
 
 # -- abort

@@ -100,6 +100,23 @@ def test_a_message_is_lost(site: Site, control: Control, source_id: str, single:
     all_done(site, control, source_id, job_id)
 
 
+def test_all_messages_about_a_source_are_lost(site: Site, control: Control, source_id: str, single: Worker) -> None:
+    """As many as may be on their way: that they count does not keep the sweep from sending them once more."""
+    failing = f"import/{control.guids[0]}"
+    control.errors[failing] = "broken by the test"
+    single.start()
+    failed = site.harvest(source_id)
+    single.stop()
+    control.errors.clear()
+    job_id = site.call("harvest_job_retry", id=failed["id"])["id"]
+    waiting = "SELECT count(*) FROM harvest_lease WHERE task = %s"
+    assert site.rows(waiting, f"message process {source_id}") == [(4,)]
+    site.stack.valkey.flush("this")
+    single.start()
+    assert site.finish(job_id, seconds=60)["stats"] == counts(added=1)
+    assert control.asked.count(failing) == 2
+
+
 def test_messages_come_twice(site: Site, control: Control, source_id: str, single: Worker) -> None:
     """Copies of each message, of the gathering as of the processing, do nothing: each stage is run once."""
     site.stack.beat.stop()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import ckan.plugins as p
@@ -237,13 +237,16 @@ def test_a_worker_that_dies(server: MailServer, source_id: str, monkeypatch: pyt
 def test_a_lost_message(server: MailServer, source_id: str) -> None:
     """The sweep knows by itself which mail was not sent."""
     job_id = start(source_id)
+    run: dict[str, Callable[[str], list[runner.Next]]] = {
+        "process": runner.process_batch,
+        "finish": runner.finish,
+        "reindex": runner.reindex,
+    }
     steps = list(runner.gather(job_id))
     while steps:  # what a worker would do, but for the mail
         step = steps.pop()
         if step.task != "mail":
-            steps += {"process": runner.process_batch, "finish": runner.finish, "reindex": runner.reindex}[step.task](
-                step.id
-            )
+            steps += run[step.task](step.id)
     assert server.mails == []
     sweep()
     assert received(server) == [("admin@example.org", SUMMARY)]

@@ -224,6 +224,18 @@ def test_only_so_many_workers_are_at_a_source(source_id: str, ckan_config: dict[
     assert runner.process_batch(source_id) != []
 
 
+def test_a_small_job_is_shared(script: Script, source_id: str) -> None:
+    """Each process takes its part at once, and not many small ones: each of them ends with a commit of Solr."""
+    script.guids = tuple(f"r{number}" for number in range(13))
+    script.imports = True
+    gathered(source_id)
+    for left in ("wait", "end"):
+        with lease.held(lease_table, f"process {source_id if left == 'end' else 'another'}", longest=60):
+            runner.process_batch(source_id, processes=2)
+        done = len([call for call in script.calls if call.startswith("import ")])
+        assert done == {"wait": 10, "end": 13}[left]
+
+
 def test_a_result_is_thrown_away_if_another_worker_took_over(script: Script, source_id: str, batched: None) -> None:
     """A worker that was taken for dead and comes back changes nothing that another one has in hand."""
 
@@ -378,6 +390,21 @@ def test_an_abort_in_the_middle_of_a_batch(
     assert found() == []
     script.fetch = script.imports = None
     assert counts(harvest(source_id)) == {"added": 2}
+
+
+def test_what_was_aborted_is_not_saved_one_by_one(script: Script, source_id: str) -> None:
+    """A harvester that commits each dataset by itself saves nothing of a job that was aborted meanwhile."""
+
+    def aborted(obj: HarvestObject) -> Any:
+        abort_elsewhere(obj.harvest_job_id)
+        return ScriptedHarvester().save(obj)
+
+    script.imports = aborted
+    job_id = gathered(source_id)
+    work_off(Next("process", source_id))
+    assert counts(ended(job_id)) == {"errored": 1}
+    assert elsewhere("SELECT 1 FROM package WHERE id = :id", id=package_id(script.guids[0])) == []
+    assert [obj.current for obj in objects(HarvestJob.get(job_id))] == [False]
 
 
 def test_an_abort_through_the_api(script: Script, source_id: str) -> None:

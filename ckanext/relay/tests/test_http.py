@@ -5,17 +5,12 @@ from __future__ import annotations
 import gzip
 import inspect
 import logging
-import shutil
 import socket
 import ssl
-import struct
-import subprocess
-import threading
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -28,120 +23,24 @@ import urllib3.exceptions
 from ckanext.relay import errors, http, transport
 from ckanext.relay.http import Limits, get_json, get_text, guarded_session, relay_errors
 from ckanext.relay.ssrf import AddressPolicy, Reason, networks
+from ckanext.relay.tests.servers import (
+    Certificates,
+    Handler,
+    Names,
+    Seen,
+    Server,
+    answer,
+    endless,
+    log_of_connections,
+    redirect,
+    reset,
+    silence,
+    slowly,
+    table_of_names,
+)
 
 LOOPBACK = AddressPolicy(networks(["127.0.0.0/8"]))
 LIMITS = Limits(connect=1, read=0.3, total=1, body_bytes=100_000, redirects=3, tries=3, backoff=0.01)
-
-Handler = Callable[[socket.socket, "Seen"], None]
-
-
-@dataclass(frozen=True)
-class Seen:
-    """One request as the server saw it; the names of headers are in lower case."""
-
-    method: str
-    path: str
-    headers: dict[str, str]
-
-
-@dataclass
-class Server:
-    """Does what ``handlers`` say, by path; several handlers for a path take turns."""
-
-    handlers: dict[str, Iterator[Handler]] = field(default_factory=dict)
-    seen: list[Seen] = field(default_factory=list)
-    connections: int = 0
-    tls: ssl.SSLContext | None = None
-    closing: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        threading.Thread(target=self._accept, daemon=True).start()
-
-    def on(self, path: str, *handlers: Handler) -> str:
-        """Let the handlers answer a path, and return its URL."""
-        self.handlers[path] = cycle(handlers)
-        return self.url + path
-
-    def paths(self) -> list[str]:
-        return [seen.path for seen in self.seen]
-
-    def close(self) -> None:
-        self.closing.set()
-        self._listener.close()
-
-    def _accept(self) -> None:
-        with suppress(OSError):  # the listener was closed
-            while True:
-                connection, _ = self._listener.accept()
-                self.connections += 1
-                threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
-
-    def _talk(self, connection: socket.socket) -> None:
-        # the client goes away when it has seen enough, and that is what we test
-        with suppress(OSError, ValueError):
-            if self.tls:
-                connection = self.tls.wrap_socket(connection, server_side=True)
-            with connection, connection.makefile("rb") as lines:
-                while (request := lines.readline()) and not self.closing.is_set():
-                    method, path, _ = request.decode().split()
-                    headers: dict[str, str] = {}
-                    while (line := lines.readline().decode().strip()) != "":
-                        name, _, value = line.partition(":")
-                        headers[name.lower()] = value.strip()
-                    seen = Seen(method, path, headers)
-                    self.seen.append(seen)
-                    next(self.handlers[path])(connection, seen)
-
-
-def answer(status: int = 200, body: bytes = b"ok", **headers: str) -> Handler:
-    """Answer properly; ``content_type="…"`` becomes a header."""
-    lines = {name.replace("_", "-"): value for name, value in headers.items()}
-    lines.setdefault("Content-Length", str(len(body)))
-    head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
-
-    def handle(connection: socket.socket, seen: Seen) -> None:
-        connection.sendall(f"HTTP/1.1 {status} Whatever\r\n{head}\r\n".encode())
-        if seen.method != "HEAD":
-            connection.sendall(body)
-
-    return handle
-
-
-def redirect(location: str, status: int = 302) -> Handler:
-    return answer(status, b"moved", location=location)
-
-
-def endless(start: bytes, piece: bytes, pause: float = 0) -> Handler:
-    """Send the start, then the piece again and again."""
-
-    def handle(connection: socket.socket, _seen: Seen) -> None:
-        connection.sendall(start)
-        while True:
-            time.sleep(pause)
-            connection.sendall(piece)
-
-    return handle
-
-
-def slowly(then: Handler, pause: float) -> Handler:
-    def handle(connection: socket.socket, seen: Seen) -> None:
-        time.sleep(pause)
-        then(connection, seen)
-
-    return handle
-
-
-def reset(connection: socket.socket, _seen: Seen) -> None:
-    # closing, which follows from the error, with a linger time of zero sends RST
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    raise OSError
-
-
-def silence(connection: socket.socket, _seen: Seen) -> None:
-    connection.recv(1)
 
 
 @pytest.fixture
@@ -166,33 +65,15 @@ def session() -> Iterator[http.GuardedSession]:
 
 
 @pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, Iterator[list[str]]]:
+def names(monkeypatch: pytest.MonkeyPatch) -> Names:
     """Names that resolve as written here: to the next list of addresses at each look-up."""
-    table: dict[str, Iterator[list[str]]] = {}
-    real = socket.getaddrinfo
-
-    def resolve(host: str, port: int, *args: Any, **kwargs: Any) -> list[Any]:
-        addresses = next(table[host]) if host in table else [host]
-        if not addresses:
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
-        return [info for address in addresses for info in real(address, port, *args, **kwargs)]
-
-    monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    return table
+    return table_of_names(monkeypatch)
 
 
 @pytest.fixture
 def connected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The addresses to which anything tried to connect."""
-    log: list[str] = []
-
-    class Recording(socket.socket):
-        def connect(self, address: Any) -> None:
-            log.append(address[0])
-            super().connect(address)
-
-    monkeypatch.setattr(socket, "socket", Recording)
-    return log
+    return log_of_connections(monkeypatch)
 
 
 class Clock:
@@ -228,7 +109,7 @@ def test_a_mapped_literal_is_its_ipv4_address(server: Server, session: http.Guar
     assert session.get(f"http://[::ffff:127.0.0.1]:{server.port}/").text == "ok"
 
 
-def test_rebinding_is_harmless(server: Server, names: dict[str, Iterator[list[str]]], connected: list[str]) -> None:
+def test_rebinding_is_harmless(server: Server, names: Names, connected: list[str]) -> None:
     """The name is looked up once for each connection, and just the address that was judged is connected to."""
     names["rebind.example"] = iter([["127.0.0.1"], ["10.0.0.1"]])
     server.on("/", answer(connection="close"))
@@ -240,7 +121,7 @@ def test_rebinding_is_harmless(server: Server, names: dict[str, Iterator[list[st
 
 
 def test_only_admitted_addresses_of_a_name_are_tried(
-    server: Server, names: dict[str, Iterator[list[str]]], connected: list[str], session: http.GuardedSession
+    server: Server, names: Names, connected: list[str], session: http.GuardedSession
 ) -> None:
     """Of several addresses the refused ones are passed over, and a dead one is followed by the next."""
     names["mixed.example"] = iter([["10.0.0.1", "169.254.169.254", "127.0.0.9", "127.0.0.1"]])
@@ -249,7 +130,7 @@ def test_only_admitted_addresses_of_a_name_are_tried(
     assert connected == ["127.0.0.9", "127.0.0.1"]
 
 
-def test_an_unknown_name_is_unavailable(names: dict[str, Iterator[list[str]]], session: http.GuardedSession) -> None:
+def test_an_unknown_name_is_unavailable(names: Names, session: http.GuardedSession) -> None:
     """A name without an address may get one: temporary, and tried again."""
     names["gone.example"] = cycle([[]])
     with pytest.raises(errors.RemoteUnavailable, match="gone.example"):
@@ -325,7 +206,7 @@ def test_redirects_pass_the_same_door(
     says: str,
     allow_redirects: bool,
     server: Server,
-    names: dict[str, Iterator[list[str]]],
+    names: Names,
     connected: list[str],
 ) -> None:
     """Each hop is judged like the first URL; also when the user of the session follows by hand."""
@@ -751,19 +632,11 @@ def test_errors_show_no_secrets(
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A self-signed certificate and its key for good.example."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("openssl is not installed")
-    path = tmp_path_factory.mktemp("tls") / "both.pem"
-    options = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=good.example"
-    names = ["-addext", "subjectAltName=DNS:good.example"]
-    subprocess.run([openssl, *options.split(), *names, "-keyout", path, "-out", path.with_suffix(".crt")], check=True)
-    path.write_bytes(path.read_bytes() + path.with_suffix(".crt").read_bytes())
-    return path
+    return Certificates(tmp_path_factory.mktemp("tls")).make("both.pem", "good.example")
 
 
 @pytest.fixture
-def tls_server(certificate: Path, names: dict[str, Iterator[list[str]]]) -> Iterator[Server]:
+def tls_server(certificate: Path, names: Names) -> Iterator[Server]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     names["good.example"] = names["evil.example"] = cycle([["127.0.0.1"]])

@@ -166,3 +166,22 @@ def test_a_holder_that_fails_lets_the_next_one_in() -> None:
         raise LookupError
     with lease.only_one("sweep") as mine:
         assert mine
+
+
+def test_one_at_a_time() -> None:
+    """Those with the same name go through one after another, also when one fails; others do not wait for them."""
+    inside: list[str] = []
+
+    def go(name: str) -> int:
+        with lease.one_at_a_time(name):
+            inside.append(name)
+            most = inside.count(name)
+            time.sleep(0.05)
+            inside.remove(name)
+        return most
+
+    with pytest.raises(LookupError), lease.one_at_a_time("a"):
+        assert go("b") == 1
+        raise LookupError
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(go, ["a"] * 4)) == [1] * 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import uuid
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ from typing import Any
 import ckan.plugins.toolkit as tk
 import pytest
 import requests
+import sqlalchemy as sa
 from ckan import model
+from ckan.lib.search.query import PackageSearchQuery
 from ckan.tests import factories
 
 from ckanext.relay import ckan_211, search
@@ -239,6 +242,44 @@ def test_who_asks_for_the_dataset_while_it_is_saved() -> None:
         ask()
     assert asked == ["One", "One", "Two", "Three"]
     assert documents[ONE]["title"] == "Three"
+
+
+def test_what_is_read_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CKAN is answered with what was asked for at once, unless the dataset was changed since; afterwards it is
+    forgotten."""
+    with saving("package_create", id=ONE, name="one", title="One") as documents:
+        search.index([ONE], documents)
+    asked: list[str] = []
+    ask = PackageSearchQuery.get_index
+
+    def get_index(query: PackageSearchQuery, reference: str) -> dict[str, Any]:
+        asked.append(reference)
+        return ask(query, reference)
+
+    monkeypatch.setattr(PackageSearchQuery, "get_index", get_index)
+
+    def title() -> str:
+        model.Session.expire_all()
+        return str(tk.get_action("package_show")({"ignore_auth": True}, {"id": ONE})["title"])
+
+    with search.deferred_commits():
+        search.read_ahead([ONE, "not here", "it's, no {!id}"])
+        assert (title(), asked) == ("One", [])
+        with model.meta.engine.begin() as another:
+            edited = {"title": "Edited", "metadata_modified": datetime.datetime(2020, 1, 1)}
+            another.execute(sa.update(model.Package).values(edited))
+        assert title() == "Edited"
+        with search.saved(ONE, {}):
+            model.Package.get(ONE).title = "Saved"
+        model.Session.commit()
+    asked.clear()
+    assert (title(), asked) == ("Saved", [ONE])
+
+
+def test_reading_ahead_without_a_solr(ckan_config: dict[str, Any]) -> None:
+    """It is said that Solr is away, as by all here."""
+    with search.deferred_commits(), solr_at(), pytest.raises(SearchUnavailable):
+        search.read_ahead([ONE])
 
 
 def solr_document(package_id: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from typing import Any
 
 import ckan.plugins.toolkit as tk
@@ -98,7 +99,7 @@ def harvest_objects_import(context: Any, data_dict: dict[str, Any]) -> int:
     :param harvest_object_id: only this object, be it current or not; or
     :param package_id: only the record of a dataset, by id or name
     :returns: how many were imported
-    :raises ValidationError: the source is inactive
+    :raises ValidationError: the source is inactive, or the segments are no hex digits
     """
     tk.check_access("harvest_objects_import", context, data_dict)
     options = data_dict | {key: context[key] for key in ("segments", "join_datasets") if key in context}
@@ -111,8 +112,17 @@ def harvest_objects_import(context: Any, data_dict: dict[str, Any]) -> int:
     if data_dict.get("package_id"):
         package = model.Package.get(data_dict["package_id"])
         if package is None:
-            raise tk.ObjectNotFound(tk._("Dataset not found"))
+            raise tk.ObjectNotFound(tk._("There is no dataset {0}").format(data_dict["package_id"]))
         only["package_id"] = package.id
-    joined = flag(options, "join_datasets", True)
+    joined, segments = flag(options, "join_datasets", True), _segments(options.get("segments"))
     with search_errors():
-        return reimport.run(current.objects(**only, with_dataset=joined, segments=options.get("segments")))
+        return reimport.run(current.objects(**only, with_dataset=joined, segments=segments))
+
+
+def _segments(given: Any) -> str:
+    """Return hex digits, none for all."""
+    digits = str(given or "").lower()
+    if set(digits) - set(string.hexdigits):
+        message = tk._("Must be hex digits, such as 01234567, not {0}").format(given)
+        raise tk.ValidationError({"segments": [message]})
+    return digits

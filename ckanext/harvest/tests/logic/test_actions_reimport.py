@@ -139,7 +139,9 @@ def test_segments(source_id: str) -> None:
     others = "".join(set("0123456789abcdef") - set(digits))
     assert again(segments="".join(digits))[0] == 2
     assert again(segments=others) == (0, [])
-    assert act("harvest_objects_import", segments=digits[0]) == digits.count(digits[0])
+    assert act("harvest_objects_import", segments=digits[0].upper()) == digits.count(digits[0])
+    with pytest.raises(tk.ValidationError, match="Must be hex digits"):
+        act("harvest_objects_import", segments="0x")
 
 
 def test_what_is_at_work_is_left_alone(script: Script, source_id: str) -> None:

@@ -11,7 +11,7 @@ from ckan import model
 from ckan.tests import factories
 
 from ckanext.harvest.model import HarvestJob, HarvestSource, record
-from ckanext.harvest.tests.harvesting import act, found, harvest, make_source, names
+from ckanext.harvest.tests.harvesting import act, found, harvest, make_source, names, sql
 from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester, save_by_hand
 
 SCRIPT = {"imports": save_by_hand}
@@ -122,6 +122,37 @@ def test_showing_a_source() -> None:
         assert (shown["id"], shown["active"], shown["source_type"]) == (source["id"], True, "ckan")
     with pytest.raises(tk.ObjectNotFound):
         act("harvest_source_show", url="http://other.example")
+
+
+def test_what_a_source_counts(script: Script) -> None:
+    """Each public dataset that comes from it now, once: whatever became of them since, and whoever wrote the rows."""
+    script.guids = ("one", "two", "three", "four")
+    source = make_source("scripted")
+
+    def counted() -> int:
+        return int(act("harvest_source_show_status", id=source["id"])["total_datasets"])
+
+    harvest(source["id"])
+    harvest(source["id"])
+    assert counted() == 4
+    sql("UPDATE harvest_object SET current = true")  # as it may be after ckanext-harvest
+    sql("INSERT INTO harvest_object (id, current, harvest_source_id) VALUES ('bare', true, :id)", id=source["id"])
+    assert counted() == 4
+    act("package_delete", id="by-hand-one")
+    act("package_patch", id="by-hand-two", private=True, owner_org=source["owner_org"])
+    assert counted() == 2
+    act("package_patch", id="by-hand-two", private=False)
+    act("dataset_purge", id="by-hand-one")
+    act("dataset_purge", id="by-hand-three")
+    assert counted() == 2
+    act("harvest_objects_import", source_id=source["id"])
+    assert counted() == 2
+    harvest(source["id"])
+    assert counted() == 4
+    act("harvest_source_job_history_clear", id=source["id"], keep_current=True)
+    assert counted() == 4
+    act("harvest_source_clear", id=source["id"])
+    assert counted() == 0
 
 
 def test_the_status_of_a_source(script: Script) -> None:

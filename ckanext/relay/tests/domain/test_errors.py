@@ -23,7 +23,8 @@ ALL = [
 
 
 def _leaves(kind: type[RelayError]) -> set[type[RelayError]]:
-    below = kind.__subclasses__()
+    # other modules have their own below these
+    below = [child for child in kind.__subclasses__() if child.__module__ == errors.__name__]
     return set().union(*(_leaves(child) for child in below)) if below else {kind}
 
 

@@ -1,0 +1,1 @@
+"""What the archiver decides. Pure functions and types: the standard library and nothing else."""

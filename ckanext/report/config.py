@@ -1,0 +1,78 @@
+"""Typed getters of the plugin's settings; the only reader of ``ckanext-report.*`` and ``ckanext.report.*``."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+
+import ckan.plugins.toolkit as tk
+from ckan import model
+from ckan.lib.helpers import get_display_timezone
+
+from ckanext.relay.errors import ConfigurationError
+
+from .domain.notes import Notes, NotesError, understand
+
+_NOTES = "ckanext-report.notes.dataset"
+_HOURS = "ckanext.report.generate_hours"
+
+
+def generate_hours() -> int:
+    """Return after how many hours the workers generate a report again; 0 if they never do."""
+    value = tk.config.get(_HOURS)
+    try:
+        hours = 24 if value is None or value == "" else int(value)
+    except (TypeError, ValueError):
+        hours = -1
+    if hours < 0:
+        raise ConfigurationError(f"{_HOURS} is {value!r}, which is not a number of hours")
+    return hours
+
+
+def has_notes() -> bool:
+    """Return whether there is a setting for notes on datasets."""
+    return bool(str(tk.config.get(_NOTES) or "").strip())
+
+
+def notes() -> Notes:
+    """Return what the notes on a dataset are made of.
+
+    :raises ConfigurationError: the setting holds something that is not understood
+    """
+    expression = str(tk.config.get(_NOTES) or "")
+    try:
+        return _understood(expression)
+    except NotesError as error:
+        raise ConfigurationError(
+            f"{_NOTES} cannot be used: {error}",
+            hint="It may only look up fields and extras of the dataset; the documentation says how.",
+        ) from None
+
+
+@functools.lru_cache(maxsize=8)
+def _understood(expression: str) -> Notes:
+    return understand(expression, frozenset(model.Package.__table__.columns.keys()))
+
+
+def hour_of_day() -> int:
+    """Return the hour that it is where the portal is, 0 to 23, by ``ckan.display_timezone``."""
+    return datetime.datetime.now(get_display_timezone()).hour
+
+
+def site_url() -> str:
+    """Return the address of this portal."""
+    return str(tk.config.get("ckan.site_url") or "")
+
+
+def checks_forms() -> bool:
+    """Return whether forms that write must carry the token that CKAN gave out with them."""
+    return tk.asbool(tk.config.get("WTF_CSRF_ENABLED", True))
+
+
+def check() -> None:
+    """Read all settings.
+
+    :raises ConfigurationError: one is not what it must be
+    """
+    generate_hours()
+    notes()

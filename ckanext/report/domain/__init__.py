@@ -1,0 +1,1 @@
+"""What reports decide: options, rows, dates. Pure functions, without CKAN."""

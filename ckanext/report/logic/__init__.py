@@ -1,0 +1,1 @@
+"""Actions, their authorization and schemas."""

@@ -1,0 +1,89 @@
+"""Actions on reports. Only ``report_refresh`` generates anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import ckan.plugins.toolkit as tk
+
+from ckanext.report import runner
+from ckanext.report.logic import parameters
+from ckanext.report.logic.auth import user_object
+from ckanext.report.report_registry import ReportRegistry
+from ckanext.report.visibility import Viewer
+
+__all__ = ["report_data_get", "report_key_get", "report_list", "report_refresh", "report_show"]
+
+
+@tk.side_effect_free
+def report_list(context: Any, data_dict: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the reports that the user may see, by title: what ``report_show`` returns of each."""
+    tk.check_access("report_list", context, data_dict)
+    user = user_object(context)
+    sees_all = Viewer(context.get("user"), bool(context.get("ignore_auth"))).sees_all
+    reports = ReportRegistry.instance().get_reports()
+    return [report.as_dict() for report in reports if sees_all or report.is_visible_to_user(user)]
+
+
+@tk.side_effect_free
+def report_show(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Return ``name``, ``title``, ``description``, ``option_defaults`` and ``template`` of a report.
+
+    :param id: its name
+    """
+    tk.check_access("report_show", context, data_dict)
+    return parameters.report(data_dict, context).as_dict()
+
+
+@tk.side_effect_free
+def report_data_get(context: Any, data_dict: dict[str, Any]) -> list[Any]:
+    """Return what the user may see of the data that were generated last, and when that was. Nothing is generated.
+
+    :param id: the name of the report
+    :param options: an object; those that are missing have their defaults
+    :returns: a list of the data and the date, ISO format, UTC
+    :raises ObjectNotFound: there is no such report, or it was never generated with these options
+    """
+    tk.check_access("report_data_get", context, data_dict)
+    report, options = parameters.report_with_options(data_dict, context)
+    data, created = report.get_stored(options, Viewer(context.get("user"), bool(context.get("ignore_auth"))))
+    if created is None:
+        raise tk.ObjectNotFound(tk._("The report {0} was not generated yet with these options").format(report.title))
+    return [_copied(data), created.isoformat()]
+
+
+def _copied(data: Any) -> Any:
+    """Return data that the caller may change: rows and names, as old callers do; others share what is inside."""
+    if not isinstance(data, Mapping):
+        return data
+    return {key: [row.copy() for row in value] if key == "table" else value for key, value in data.items()}
+
+
+@tk.side_effect_free
+def report_key_get(context: Any, data_dict: dict[str, Any]) -> str:
+    """Return the key of a report with these options, as part of a file name.
+
+    :param id: the name of the report
+    :param options: an object; those that are missing have their defaults
+    """
+    tk.check_access("report_key_get", context, data_dict)
+    report, options = parameters.report_with_options(data_dict, context)
+    return report.generate_key(options).replace("?", "_")
+
+
+def report_refresh(context: Any, data_dict: dict[str, Any]) -> None:
+    """Generate a report now; if somebody else does already, wait for that.
+
+    :param id: the name of the report
+    :param options: an object; those that are missing have their defaults
+    :raises ValidationError: it could not be generated; the log of the server says why
+    """
+    tk.check_access("report_refresh", context, data_dict)
+    report, options = parameters.report_with_options(data_dict, context)
+    error = runner.attempt(report, {name: options[name] for name in report.option_defaults}).error
+    if isinstance(error, (tk.ObjectNotFound, tk.ValidationError)):
+        raise error
+    if error is not None:
+        message = tk._("The report could not be generated: {0}").format(runner.described(error))
+        raise tk.ValidationError({"id": [message]})
