@@ -29,7 +29,7 @@ class Round:
 
     resources: int
     seconds: float  # from the first request to the last verdict in the database
-    indexed: float  # until nothing was left to do: no job, no dataset to index
+    indexed: float | None  # until nothing was left to do: no job, no dataset to index; None: not waited for
     enqueued: float  # seconds that the command took
     cpu: float
     peak_mb: float
@@ -49,9 +49,10 @@ class Round:
         return asdict(self) | {"rate": self.rate}
 
 
-def archive(side: Side, remote: Remote, links: Links, marks: tuple[int, ...] = ()) -> Round:
+def archive(side: Side, remote: Remote, links: Links, marks: tuple[int, ...] = (), index: bool = True) -> Round:
     """Archive every link of the portal, and say what it took.
 
+    :param index: whether to wait until the datasets are indexed, too
     :param marks: numbers of verdicts at which the rate is noted; between two of them it is that of the part between
     :raises PartFailed: if the verdicts are not the expected ones: the figures would be worth nothing
     """
@@ -63,7 +64,7 @@ def archive(side: Side, remote: Remote, links: Links, marks: tuple[int, ...] = (
         enqueued = side.update()
         times = _wait(side, meter, before, links.count, marks)
         done = time.time()
-        while side.left():
+        while index and side.left():
             _look(side, meter, done)
         indexed = time.time()
         cpu, peak, commits = meter.cpu(), meter.peak(), meter.commits()
@@ -71,8 +72,8 @@ def archive(side: Side, remote: Remote, links: Links, marks: tuple[int, ...] = (
     told = remote.statistics()
     _check(side, before, links)
     return Round(
-        links.count, done - told["first"], indexed - told["first"], enqueued, cpu, peak, statements, transactions,
-        commits, told["statuses"], told["bodies"], told["connections"], _rates(told["first"], times),
+        links.count, done - told["first"], indexed - told["first"] if index else None, enqueued, cpu, peak, statements,
+        transactions, commits, told["statuses"], told["bodies"], told["connections"], _rates(told["first"], times),
     )  # fmt: skip
 
 

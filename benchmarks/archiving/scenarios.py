@@ -122,7 +122,7 @@ class Comparison:
             fast = mixed(self.sizes.ours // 2)
             links = Links(fast.ok, fast.gone, slow=slow)
             with self._loaded(self.ours, links) as remote:
-                round = self._measure(f"slow-{slow}", self.ours, remote, links, marks=(int(fast.count * 0.98),))
+                round = self._measure(f"slow-{slow}", self.ours, remote, links, (int(fast.count * 0.98),), False)
             rates.append(next(iter(round.marks.values())))
         self.result.beside = rates[0], rates[1]
 
@@ -131,7 +131,7 @@ class Comparison:
         links = mixed(self.sizes.many, hosts=MANY_HOSTS)
         with self._loaded(self.ours, links) as remote:
             marks = tuple(mark for mark in MARKS if mark < links.count) + (links.count,)
-            self._measure("many", self.ours, remote, links, marks)
+            self._measure("many", self.ours, remote, links, marks, False)
 
     def enqueue(self) -> None:
         """The command alone, with one dataset, for CKAN loads that long, and with many."""
@@ -145,8 +145,10 @@ class Comparison:
                 f"enqueue, {side.title}: {links.datasets} datasets in {taken[1]:.1f} s, one in {taken[0]:.1f} s"
             )
 
-    def _measure(self, name: str, side: Side, remote: Remote, links: Links, marks: tuple[int, ...] = ()) -> Round:
-        done = archive(side, remote, links, marks)
+    def _measure(
+        self, name: str, side: Side, remote: Remote, links: Links, marks: tuple[int, ...] = (), index: bool = True
+    ) -> Round:
+        done = archive(side, remote, links, marks, index)
         self.result.rounds[name, side.key] = done
         self.bench.say(
             f"{name}, {side.title}: {done.resources} resources in {done.seconds:.1f} s, {done.rate:.1f}/s,"

@@ -17,12 +17,12 @@ TITLES = {
     "many": "ours alone, on 1,000 hosts",
 }
 RATES = ("resources a second", "… when all is indexed")
-FIGURES: dict[str, tuple[Callable[[Round], float], int, bool]] = {
+FIGURES: dict[str, tuple[Callable[[Round], float | None], int, bool]] = {
     "resources": (lambda each: each.resources, 0, False),
     "seconds until the last verdict": (lambda each: each.seconds, 1, False),
     "seconds until all is indexed": (lambda each: each.indexed, 1, False),
     "resources a second": (lambda each: each.rate, 1, True),
-    "… when all is indexed": (lambda each: each.resources / each.indexed, 1, True),
+    "… when all is indexed": (lambda each: each.resources / each.indexed if each.indexed else None, 1, True),
     "CPU ms a resource": (lambda each: each.cpu * 1000 / each.resources, 1, True),
     "SQL statements a resource": (lambda each: each.statements / each.resources, 2, True),
     "transactions a resource": (lambda each: each.transactions / each.resources, 3, True),

@@ -167,6 +167,10 @@ def _files(archive: Store, fix: bool) -> Iterator[Finding]:
 
 _FILES = {
     "orphan-files": ("files are in the archive that nobody needs", "they are removed"),
+    "files-of-nobody": (
+        "files are in the archive of resources that this portal does not have",
+        "if no other portal uses the folder: ckan archiver delete-orphans",
+    ),
     "copies-missing": ("copies are named that are not there", "they are forgotten, and their links checked again"),
     "files-unreadable": ("copies cannot be read", "let the web server's user read them: chmod 644"),
     "files-foreign": ("files are in the archive that are no copies", "move them elsewhere"),
@@ -175,6 +179,8 @@ _FILES = {
 
 def _kind(problem: Problem) -> tuple[str, Callable[[Store, Problem], bool] | None]:
     """Return what kind of finding a problem is, and what mends it."""
+    if problem.what == inventory.NO_RESOURCE:
+        return "files-of-nobody", None
     if problem.orphan:
         return "orphan-files", lambda archive, each: archive.remove(each.path)
     if problem.what.startswith("File not found"):

@@ -21,6 +21,8 @@ _package = model.Package.__table__
 
 #: Rows that one statement reads or changes.
 PAGE = 1000
+#: What is said of a copy whose resource this portal does not have, or not any more.
+NO_RESOURCE = "Resource not found"
 #: What is known of a copy.
 COPY = ("cache_url", "cache_filepath", "size", "mimetype", "hash", "etag", "last_modified", "sha256")
 #: Upper bounds of the classes of ``size_classes``, in bytes.
@@ -166,7 +168,7 @@ def _of_files(paths: dict[str, list[str]]) -> Iterator[Problem]:
         row = rows.get(resource_id)
         for path in mine:
             if row is None:
-                yield Problem(resource_id, path, "Resource not found", True)
+                yield Problem(resource_id, path, NO_RESOURCE, True)
             elif row.cache_filepath != path:
                 yield Problem(resource_id, path, f"Resource not cached: {row.state}", True)
             elif not os.access(path, os.R_OK):

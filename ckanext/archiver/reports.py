@@ -26,7 +26,16 @@ from .domain import history, status
 from .domain.changes import NOT_ARCHIVED_TYPES
 from .model import Archival
 
-__all__ = ["IReport", "archive_usage", "archive_usage_report_info", "broken_links", "broken_links_report_info"]
+__all__ = [
+    "IReport",
+    "archive_usage",
+    "archive_usage_report_info",
+    "broken_links",
+    "broken_links_for_organization",
+    "broken_links_index",
+    "broken_links_option_combinations",
+    "broken_links_report_info",
+]
 
 #: Which links count as broken: those that are confirmed to be, or all whose latest check failed.
 CONFIRMED, LATEST = "confirmed", "latest"
@@ -71,6 +80,19 @@ def broken_links(
         "table": _broken_rows(broken, ids),
     }
     return {**stored, **_totals(_sums(stored["counts"]))}
+
+
+def broken_links_index(include_sub_organizations: bool = False) -> dict[str, Any]:
+    """Kept for themes: return how many links are broken in each organization."""
+    return broken_links(None, include_sub_organizations)
+
+
+def broken_links_for_organization(organization: str, include_sub_organizations: bool = False) -> dict[str, Any]:
+    """Kept for themes: return the broken links of an organization.
+
+    :raises ObjectNotFound: there is no such organization
+    """
+    return broken_links(organization, include_sub_organizations)
 
 
 def _is_broken(verdict: str) -> Any:
@@ -265,7 +287,7 @@ def _visible_links(data: dict[str, Any], viewer: Viewer) -> dict[str, Any]:
     return {**shown, **_totals(sums)}
 
 
-def _combinations() -> Iterator[dict[str, Any]]:
+def broken_links_option_combinations() -> Iterator[dict[str, Any]]:
     """Yield each organization, and all together, with and without those below it, by both verdicts."""
     for verdict in (CONFIRMED, LATEST):
         for organization in all_organizations(include_none=True):
@@ -283,7 +305,7 @@ broken_links_report_info: dict[str, Any] = {
     "description": "Links of resources that lead to nothing: those that failed again and again over some time, "
     "or all that failed at the latest check.",
     "option_defaults": OrderedDict(organization=None, include_sub_organizations=False, verdict=CONFIRMED),
-    "option_combinations": _combinations,
+    "option_combinations": broken_links_option_combinations,
     "generate": broken_links,
     "template": "report/broken_links.html",
     "visible": _visible_links,

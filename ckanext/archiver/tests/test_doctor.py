@@ -136,13 +136,20 @@ def test_a_folder_that_cannot_be_written(ckan_config: Any, tmp_path: Path) -> No
 
 
 def test_files_that_nobody_needs(resource: dict[str, Any]) -> None:
-    """Files that no archival names are removed; the copy that is named stays."""
+    """Files of a resource that its archival does not name are removed; the copy that is named stays."""
     add_copy(resource)
     orphan = store_copy(resource, b"older", "older.csv")
-    of_nobody = store_copy({"id": "0" * 8 + "-0000-4000-8000-" + "0" * 12})
-    finding = mended("orphan-files", 2)
-    assert sorted(finding.samples) == sorted([orphan, of_nobody])
+    finding = mended("orphan-files")
+    assert finding.samples == [orphan]
     assert not os.path.exists(orphan) and os.path.exists(archival(resource).cache_filepath)
+
+
+def test_files_of_resources_that_are_not_here() -> None:
+    """They may be another portal's that uses the same folder: they are named, and stay."""
+    path = store_copy({"id": "0" * 8 + "-0000-4000-8000-" + "0" * 12})
+    found = examined(fix=True)
+    assert set(found) == {"files-of-nobody"} and not found["files-of-nobody"].mendable
+    assert os.path.exists(path)
 
 
 def test_copies_that_are_not_there(resource: dict[str, Any]) -> None:

@@ -13,7 +13,14 @@ from ckan.plugins import toolkit as tk
 from ckan.tests import factories
 
 from ckanext.archiver.model import Archival
-from ckanext.archiver.reports import archive_usage, broken_links, broken_links_report_info
+from ckanext.archiver.reports import (
+    archive_usage,
+    broken_links,
+    broken_links_for_organization,
+    broken_links_index,
+    broken_links_option_combinations,
+    broken_links_report_info,
+)
 from ckanext.report.report_registry import ReportRegistry
 
 PLUGINS = "report"
@@ -177,6 +184,15 @@ def test_what_is_gone_is_not_told_of() -> None:
     data = broken_links()
     assert of(data, organization) == [1, 1, 0, 0]
     assert gone["name"] not in [row["organization_name"] for row in data["table"]]
+
+
+def test_the_names_that_themes_import() -> None:
+    """They answer the same as the report."""
+    organization = factories.Organization()
+    dataset(organization, {**BROKEN, "verdict": "broken"})
+    assert broken_links_index() == broken_links()
+    assert broken_links_for_organization(organization["name"]) == broken_links(organization["name"])
+    assert next(broken_links_option_combinations())["organization"] is None
 
 
 def test_an_organization_that_is_not_there() -> None:
