@@ -181,7 +181,7 @@ def test_what_is_rolled_back_was_never_asked_for(sent: list[str]) -> None:
 
 def test_from_before_the_plugin_was_enabled(sent: list[str]) -> None:
     """A dataset that is unknown is checked with its next change, whatever that is."""
-    add_dataset("data", {"r1": URL})
+    add_dataset("data", {model.types.make_uuid(): URL})  # CKAN 2.11 takes no other ids
     act("package_patch", id="data", title="New")
     assert asked() == {URL: "priority"}
 
