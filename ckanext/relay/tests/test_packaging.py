@@ -85,15 +85,17 @@ def test_the_namespace_is_shared_with_ckan(kind: str, request: pytest.FixtureReq
 def test_a_portal_from_the_wheel_migrates_a_new_database(environment: Path, stack: Stack, tmp_path: Path) -> None:
     stack.postgres.drop_database("packaging")
     url = stack.postgres.database("packaging")
-    portal = Portal(tmp_path, "wheel", "From the wheel", 0, "activity harvest ckan_harvester", {})
+    plugins = "activity harvest ckan_harvester archiver report tagless_report"
+    portal = Portal(tmp_path, "wheel", "From the wheel", 0, plugins, {})
     portal.configure(Services(url, stack.solr.core("test"), stack.valkey.url("test"), "secret", "unused"))
     ckan = [str(environment / "bin" / "ckan"), "--config", str(portal.ini), "db"]
     run(*ckan, "upgrade", "--skip-plugins")
-    assert "unapplied migrations for harvest" in run(*ckan, "pending-migrations")
+    pending = run(*ckan, "pending-migrations")
+    assert all(f"unapplied migrations for {plugin}" in pending for plugin in ("harvest", "archiver", "report"))
     run(*ckan, "pending-migrations", "--apply")
     assert "unapplied" not in run(*ckan, "pending-migrations")
     connection = psycopg2.connect(url)
     cursor = connection.cursor()
-    cursor.execute("SELECT count(*) FROM harvest_source")
+    cursor.execute("SELECT count(*) FROM harvest_source, archival, data_cache")
     assert cursor.fetchone() == (0,)
     connection.close()
