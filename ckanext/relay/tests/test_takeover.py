@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg2
 import pytest
+import requests
 
 from ckanext.harvest.tests.flow import Feed, wait_until
 from ckanext.relay.devstack.portal import Portal, Services
@@ -194,6 +195,8 @@ def taken_over(
     prepare = '. "$root/ckanext/relay/devstack/venv.sh"; prepare_venv old ckanext-harvest==1.6.3 pylibmagic'
     run("sh", "-euc", prepare, root=str(ROOT), venv=str(folder / "venv"), ckan_version=version("ckan"))
     stack.postgres.drop_database("takeover")
+    everything = {"delete": {"query": "site_id:takeover"}}  # of an earlier run
+    requests.post(f"{stack.solr.core('test')}/update?commit=true", json=everything, timeout=60).raise_for_status()
     url = stack.postgres.database("takeover")
     quick = {"ckanext.relay.sweep_seconds": "2", "ckanext.relay.allowed_networks": "127.0.0.0/8"}
     portal = Portal(folder, "takeover", "Takeover", 0, "harvest ckan_harvester", quick)
