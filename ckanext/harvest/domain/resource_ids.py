@@ -58,6 +58,8 @@ def as_before(resources: Sequence[Resource], existing: Iterable[Resource]) -> li
 
 
 def _is_same(resource: Resource, existing: Resource) -> bool:
+    if "mimetype" not in resource:
+        return False  # CKAN guesses it when it writes the resource
     fields = (resource.keys() | existing.keys() - _BY_ITSELF) - _OF_PORTAL
     empty = (None, "")
     return all(
