@@ -102,14 +102,29 @@ def process_task(source_id: str) -> str:
 # -- gather
 
 
-def gather(job_id: str) -> Iterator[Next]:
-    """Run the gather stage of a job, unless somebody else does or did."""
-    with lease.held(lease_table, gather_task(job_id), longest=longest("gather")) as lease_id:
+def gather(job_id: str, at_most: int | None = None) -> Iterator[Next]:
+    """Run the gather stage of a job, unless somebody else does or did.
+
+    :param at_most: how many processes of this worker may gather at a time, this one included
+    """
+    with contextlib.ExitStack() as held:
+        if at_most is None:
+            lease_id = held.enter_context(_gather_lease(job_id))
+        else:
+            # one after the other, so that two do not both find that there is room
+            with lease.one_at_a_time("harvest gather"):
+                if lease.alive_here(lease_table, GATHER) >= at_most:
+                    return
+                lease_id = held.enter_context(_gather_lease(job_id))
         if not work.claim_job(job_id, lease_id):
             return
         job = model.Session.get(HarvestJob, job_id, populate_existing=True)
         yield from _gather_claimed(job)
     yield from _process_or_finish(job_id)
+
+
+def _gather_lease(job_id: str) -> contextlib.AbstractContextManager[str]:
+    return lease.held(lease_table, gather_task(job_id), longest=longest("gather"))
 
 
 def _gather_claimed(job: HarvestJob) -> Iterator[Next]:

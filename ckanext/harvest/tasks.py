@@ -29,9 +29,8 @@ add_queues(KIND)
 def gather(job_id: str) -> None:
     """Gather a job. One that nobody waits for leaves the last process of its worker to what does not take hours; the
     next sweep sends it again."""
-    if work.lane(job_id=job_id) != PRIORITY and lease.alive_here(lease_table, runner.GATHER) >= max(1, processes() - 1):
-        return
-    send_all(runner.gather(job_id))
+    is_waited_for = work.lane(job_id=job_id) == PRIORITY
+    send_all(runner.gather(job_id, at_most=None if is_waited_for else max(1, processes() - 1)))
 
 
 @app.task(name="harvest.process")

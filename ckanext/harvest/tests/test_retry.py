@@ -220,7 +220,7 @@ def test_the_command(script: Script, source_id: str, cli: Any) -> None:
     made = json.loads(done.output)
     assert made["source_id"] == source_id and made["status"] == "Running"
     refused = cli.invoke(harvester, ["job-retry", source_id])
-    assert refused.exit_code == 1 and "has not ended" in refused.output
+    assert refused.exit_code == 1 and "has not ended" in refused.stderr
     work_off(Next("process", source_id))
     assert counts(ended(made["id"])) == {"errored": 1}
     done = cli.invoke(harvester, ["job-retry", source_id])

@@ -38,7 +38,7 @@ class Difference:
 
 DIFFERENCES = (
     Difference(
-        sources=("dkan", "socrata", "arcgis", "ods", "junar", "ckan"),
+        sources=("dkan", "arcgis", "ods", "junar"),
         path=r"/(datasets|found)/[^/]+/extras/\d+/value",
         recorded="'<object .* of <job 1>>'",
         ours="'<object .* of <job 2>>'",
