@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from ckanext.relay import config as relay_config
-from ckanext.relay import lease, tickets
+from ckanext.relay import tickets
 from ckanext.relay.celery_app import (
     BULK,
     PRIORITY,
