@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import psycopg2
 from ckanext.relay.devstack.processes import environment
 from ckanext.relay.devstack.stack import Stack
 
+from . import machine
 from .sites import HERE
 
 say = partial(click.echo, err=True)
@@ -86,7 +86,8 @@ def main(sizes: tuple[int, ...], objects: int, record: bool, state: Path) -> Non
     finally:
         stack.down()
     if record:
-        _write_record(lines)
+        path = machine.record("scale", "Large sources and full tables", lines)
+        say(f"recorded in {path}")
 
 
 def _figures(portal: _Portal, sizes: list[int], objects: int) -> Iterator[str]:
@@ -185,19 +186,6 @@ def _large_source() -> Iterator[str]:
     finally:
         process.kill()
         process.wait()
-
-
-def _write_record(lines: list[str]) -> None:
-    from . import machine
-
-    date = datetime.now(timezone.utc).strftime("%Y-%m-%d")
-    path = HERE / "results" / f"scale-{date}.md"
-    path.parent.mkdir(exist_ok=True)
-    about = "\n".join(f"- {key}: {value}" for key, value in machine.this_machine().items())
-    figures = "\n".join(lines)
-    command = shlex.join(["benchmarks/scale", *sys.argv[1:]])
-    path.write_text(f"# Large sources and full tables, {date}\n\n`{command}`\n\n{about}\n\n```\n{figures}\n```\n")
-    say(f"recorded in {path}")
 
 
 if __name__ == "__main__":

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import subprocess
+import sys
+from collections.abc import Iterable
+from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
 import psutil
 
-from .sites import Servers, Site
+from .sites import HERE, Servers, Site
 
 
 def describe(bench: Servers, replaced: str = "ckanext-harvest") -> dict[str, str]:
@@ -32,6 +36,18 @@ def this_machine() -> dict[str, str]:
         "load before": f"{os.getloadavg()[0]:.2f}",
         "Python": platform.python_version(),
     }
+
+
+def record(name: str, title: str, figures: Iterable[str]) -> Path:
+    """Write ``results/NAME-DATE.md``: the figures of ``benchmarks/NAME`` with the command and this machine."""
+    date = datetime.now(timezone.utc).strftime("%Y-%m-%d")
+    path = HERE / "results" / f"{name}-{date}.md"
+    path.parent.mkdir(exist_ok=True)
+    about = "\n".join(f"- {key}: {value}" for key, value in this_machine().items())
+    told = "\n".join(figures)
+    command = shlex.join([f"benchmarks/{name}", *sys.argv[1:]])
+    path.write_text(f"# {title}, {date}\n\n`{command}`\n\n{about}\n\n```\n{told}\n```\n")
+    return path
 
 
 def _model() -> str:

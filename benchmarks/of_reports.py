@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +20,6 @@ from ckanext.relay.devstack.processes import environment
 from ckanext.relay.devstack.stack import Stack
 
 from . import machine
-from .sites import HERE
 
 say = partial(click.echo, err=True)
 PLUGINS = "activity harvest ckan_harvester archiver report tagless_report"
@@ -79,7 +77,8 @@ def main(organizations: int, resources: int, record: bool, state: Path) -> None:
     finally:
         stack.down()
     if record:
-        _write_record(lines)
+        path = machine.record("reports", "Reports of a large portal", lines)
+        say(f"recorded in {path}")
 
 
 def _generated(stack: Stack) -> Iterator[str]:
@@ -115,16 +114,6 @@ def _seconds(session: requests.Session, url: str) -> float:
     begun = time.perf_counter()
     session.get(url).raise_for_status()
     return time.perf_counter() - begun
-
-
-def _write_record(lines: list[str]) -> None:
-    date = datetime.now(timezone.utc).strftime("%Y-%m-%d")
-    path = HERE / "results" / f"reports-{date}.md"
-    about = "\n".join(f"- {key}: {value}" for key, value in machine.this_machine().items())
-    figures = "\n".join(lines)
-    command = shlex.join(["benchmarks/reports", *sys.argv[1:]])
-    path.write_text(f"# Reports of a large portal, {date}\n\n`{command}`\n\n{about}\n\n```\n{figures}\n```\n")
-    say(f"recorded in {path}")
 
 
 if __name__ == "__main__":

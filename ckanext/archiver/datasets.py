@@ -27,19 +27,22 @@ def show(context: Any, pkg_dict: dict[str, Any]) -> None:
         return
     resources = {resource["id"]: resource for resource in _resources(pkg_dict) if resource.get("id")}
     archivals = _archivals(resources)
+    sees_paths = bool(archivals) and _sees_paths(context)
     for archival in archivals:
         shown = {key: value for key, value in archival.as_dict().items() if key not in _KNOWN}
-        resources[archival.resource_id][KEY] = for_reader(shown, context)
+        resources[archival.resource_id][KEY] = shown if sees_paths else {**shown, "cache_filepath": None}
     if archivals:
         pkg_dict[KEY] = aggregate_archivals_for_a_dataset(archivals)
 
 
 def for_reader(shown: dict[str, Any], context: Any) -> dict[str, Any]:
     """Return an archival as the user may see it: where files are on the server is for sysadmins."""
+    return shown if _sees_paths(context) else {**shown, "cache_filepath": None}
+
+
+def _sees_paths(context: Any) -> bool:
     # what runs with all rights (indexing, for one) may pass on what it is given, so the rights do not count here
-    if "cache_filepath" in shown and (context.get("ignore_auth") or not authz.is_sysadmin(context.get("user"))):
-        return {**shown, "cache_filepath": None}
-    return shown
+    return not context.get("ignore_auth") and authz.is_sysadmin(context.get("user"))
 
 
 def index(document: dict[str, Any]) -> dict[str, Any]:

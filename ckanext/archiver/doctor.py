@@ -11,61 +11,28 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
-from alembic.script import ScriptDirectory
 from ckan import model
-from kombu.exceptions import OperationalError
 
-from ckanext.relay import config as relay_config
-from ckanext.relay import lease
-from ckanext.relay.celery_app import BULK, PRIORITY, app, queue
+from ckanext.relay import diagnosis, lease
+from ckanext.relay.celery_app import BULK
+from ckanext.relay.diagnosis import SAMPLE, Finding
 from ckanext.relay.download import DownloadFailed
-from ckanext.relay.errors import redact
 
 from . import batch, config, inventory, runner
 from .inventory import Problem
-from .model import Archival, lease_table, requests, rows
+from .model import Archival, lease_table, removals, requests, rows
 from .model.setup import MIGRATIONS
 from .storage import Store, store
 
 log = logging.getLogger(__name__)
 
-#: How many ids a finding names.
-SAMPLE = 5
-#: Seconds after which a sweep is missed.
-SWEEP_MISSED = 20 * 60
-#: Seconds that workers have to answer.
-PING_SECONDS = 3.0
 #: The disk is nearly full if so many of the largest files would not fit any more.
 ROOM_FOR = 20
-KIND = "archiver"
 
 _archival = Archival.__table__
-
-
-@dataclass
-class Finding:
-    """One kind of thing that is wrong.
-
-    :param code: its name, which does not change
-    :param what: what is wrong
-    :param count: how many
-    :param samples: ids of up to five
-    :param remedy: what mending does, or what a person must do
-    :param mendable: whether mending does it
-    :param left: how many are left after mending
-    """
-
-    code: str
-    what: str
-    remedy: str
-    count: int = 1
-    samples: list[str] = field(default_factory=list)
-    mendable: bool = False
-    left: int = 1
 
 
 def examine(fix: bool = False) -> Iterator[Finding]:
@@ -73,11 +40,11 @@ def examine(fix: bool = False) -> Iterator[Finding]:
 
     What cannot be looked at, because something that is needed for it is not there, is left out: that is the finding.
     """
-    yield from _broker()
-    if finding := _migrations():
+    yield from diagnosis.broker("archiver")
+    if finding := diagnosis.tables("archiver", str(MIGRATIONS)):
         yield finding
         return
-    yield from _sweep()
+    yield from diagnosis.sweep(lease_table, runner.SWEEP, "due links", "start beat: ckan relay beat")
     archive = store()
     of_folder = list(_folder(archive))
     yield from of_folder
@@ -88,47 +55,6 @@ def examine(fix: bool = False) -> Iterator[Finding]:
     yield from _unscheduled(fix)
     if not any(finding.code == "folder-unwritable" for finding in of_folder):
         yield from _files(archive, fix)
-
-
-# -- what runs
-
-
-def _broker() -> Iterator[Finding]:
-    try:
-        with app.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, interval_start=0, timeout=PING_SECONDS)
-        served = app.control.inspect(timeout=PING_SECONDS).active_queues() or {}
-    except (OperationalError, OSError) as error:
-        remedy = "start it, or correct ckanext.relay.broker_url or ckan.redis.url; nothing is lost meanwhile"
-        yield Finding("broker-away", redact(f"the message broker cannot be reached: {error}"), remedy)
-        return
-    names = {each["name"] for queues in served.values() for each in queues or ()}
-    lacking = [queue(KIND, lane) for lane in (PRIORITY, BULK) if queue(KIND, lane) not in names]
-    if lacking:
-        what = f"no worker serves the queue {' and '.join(lacking)}"
-        yield Finding("no-worker", what, "start one: ckan relay worker", samples=sorted(served)[:SAMPLE])
-
-
-def _sweep() -> Iterator[Finding]:
-    age = lease.noted(lease_table, runner.SWEEP)
-    if age is not None and age < max(SWEEP_MISSED, 10 * relay_config.sweep_seconds()):
-        return
-    last = "never" if age is None else f"{age / 60:.0f} minutes ago"
-    what = f"nothing looks for due links and for work that was lost (last: {last})"
-    yield Finding("no-beat", what, "start beat: ckan relay beat")
-
-
-def _migrations() -> Finding | None:
-    head = ScriptDirectory(str(MIGRATIONS)).get_current_head()
-    assert model.meta.engine is not None
-    versions, current = "archiver_alembic_version", None
-    if sa.inspect(model.meta.engine).has_table(versions):
-        found = lease.claim(sa.select(sa.column("version_num")).select_from(sa.table(versions)))
-        current = found[0][0] if found else None
-    if current == head:
-        return None
-    what = f"the tables are at revision {current or 'none'}, this version needs {head}; nothing else was looked at"
-    return Finding("migrations-pending", what, "run ckan db pending-migrations --apply")
 
 
 # -- the archive
@@ -191,7 +117,7 @@ def _kind(problem: Problem) -> tuple[str, Callable[[Store, Problem], bool] | Non
 def _forget_copy(_archive: Store, problem: Problem) -> bool:
     mine = sa.and_(_archival.c.resource_id == problem.resource_id, _archival.c.cache_filepath == problem.path)
     with lease.transaction() as connection:
-        connection.execute(sa.update(_archival).where(mine).values(dict.fromkeys(inventory.COPY)))
+        connection.execute(sa.update(_archival).where(mine).values(dict.fromkeys(removals.OF_A_COPY)))
         requests.request(BULK, requests.Wanted(resources=[problem.resource_id]), connection)
     return True
 

@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from ckan import model
 
-from .model import Archival
+from .model import Archival, removals
 from .storage import Store
 
 _archival = Archival.__table__
@@ -23,8 +23,6 @@ _package = model.Package.__table__
 PAGE = 1000
 #: What is said of a copy whose resource this portal does not have, or not any more.
 NO_RESOURCE = "Resource not found"
-#: What is known of a copy.
-COPY = ("cache_url", "cache_filepath", "size", "mimetype", "hash", "etag", "last_modified", "sha256")
 #: Upper bounds of the classes of ``size_classes``, in bytes.
 BOUNDS = tuple(10**power for power in range(3, 12))
 
@@ -65,7 +63,7 @@ def forget_copies() -> Iterator[int]:
     """Forget what is known of copies, wherever there is an address of one; yields how many rows were changed, page by
     page. The files stay."""
     while ids := _page(sa.select(_archival.c.id).where(_archival.c.cache_url.isnot(None))):
-        _set(ids, dict.fromkeys(COPY))
+        _set(ids, dict.fromkeys(removals.OF_A_COPY))
         yield len(ids)
 
 
@@ -118,7 +116,7 @@ def delete(copies: Sequence[Large], store: Store) -> None:
     """Delete copies, and what is known of them but their size."""
     for each in copies:
         store.remove(each.path)
-    nothing = dict.fromkeys(name for name in COPY if name not in ("size", "mimetype"))
+    nothing = dict.fromkeys(name for name in removals.OF_A_COPY if name not in ("size", "mimetype"))
     _set([each.archival_id for each in copies], nothing)
 
 
@@ -153,7 +151,7 @@ def problems(store: Store) -> Iterator[Problem]:
             pages = {}
     yield from _of_files(pages)
     yield from _misplaced(store)
-    yield from _of_rows(store)
+    yield from _of_rows()
 
 
 def _of_files(paths: dict[str, list[str]]) -> Iterator[Problem]:
@@ -185,7 +183,7 @@ def _misplaced(store: Store) -> Iterator[Problem]:
                 yield Problem("", path, "Malformed path (no UUID)", False)
 
 
-def _of_rows(store: Store) -> Iterator[Problem]:
+def _of_rows() -> Iterator[Problem]:
     """Yield the copies that archivals name and that are not there."""
     query = sa.select(_archival.c.resource_id, _archival.c.cache_filepath, _resource.c.state)
     query = query.select_from(_archival.outerjoin(_resource, _resource.c.id == _archival.c.resource_id))

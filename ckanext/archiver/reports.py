@@ -19,7 +19,8 @@ from ckanext.relay import ckan_211
 from ckanext.relay.errors import redact
 from ckanext.report import config as report_config
 from ckanext.report.interfaces import IReport
-from ckanext.report.lib import all_organizations, dataset_notes, percent
+from ckanext.report.lib import dataset_notes, percent
+from ckanext.report.reports import combinations
 from ckanext.report.visibility import Viewer, visible_rows
 
 from .domain import history, status
@@ -72,7 +73,7 @@ def broken_links(
     chosen = next((each for each in organizations if organization in (each["name"], each["id"])), None)
     if chosen is None:
         raise tk.ObjectNotFound(tk._("There is no organization {0}").format(organization))
-    ids = chosen["below"] if include_sub_organizations else [chosen["id"]]
+    ids = _below(chosen["id"], _children(organizations)) if include_sub_organizations else [chosen["id"]]
     stored = {
         "organization_name": chosen["name"],
         "organization_title": chosen["title"],
@@ -106,8 +107,8 @@ def _is_broken(verdict: str) -> Any:
 def _everything(
     organizations: list[dict[str, Any]], counts: list[dict[str, Any]], include_sub_organizations: bool
 ) -> dict[str, Any]:
-    if not include_sub_organizations:
-        organizations = [{**each, "below": [each["id"]]} for each in organizations]
+    children = _children(organizations) if include_sub_organizations else {}
+    organizations = [{**each, "below": _below(each["id"], children)} for each in organizations]
     sums = _sums(counts)
     return {
         "organizations": organizations,
@@ -156,28 +157,30 @@ def _sums(counts: Iterable[dict[str, Any]], viewer: Viewer | None = None) -> dic
 
 
 def _organizations() -> list[dict[str, Any]]:
-    """Return ``id``, ``name`` and ``title`` of the active organizations, and as ``below`` the ids of itself and all
-    that are below it."""
+    """Return ``id``, ``name`` and ``title`` of the active organizations, by name."""
     query = sa.select(_group.c.id, _group.c.name, _group.c.title).where(
         _group.c.is_organization, _group.c.state == _ACTIVE
     )
-    rows = model.Session.execute(query.order_by(_group.c.name)).all()
+    rows = model.Session.execute(query.order_by(_group.c.name))
+    return [{"id": row.id, "name": row.name, "title": row.title or row.name} for row in rows]
+
+
+def _children(organizations: Iterable[dict[str, Any]]) -> dict[str, list[str]]:
+    """Return by id the ids of those of the organizations that are right below another one."""
     member = model.Member.__table__
     is_below = sa.and_(member.c.table_name == "group", member.c.state == _ACTIVE)
-    children: dict[str, list[str]] = {row.id: [] for row in rows}
+    children: dict[str, list[str]] = {each["id"]: [] for each in organizations}
     for child, parent in model.Session.execute(sa.select(member.c.group_id, member.c.table_id).where(is_below)):
         if child in children and parent in children:
             children[parent].append(child)
-    return [
-        {"id": row.id, "name": row.name, "title": row.title or row.name, "below": _below(row.id, children)}
-        for row in rows
-    ]
+    return children
 
 
 def _below(organization: str, children: dict[str, list[str]]) -> list[str]:
+    """Return the ids of an organization and of all that are below it."""
     found = [organization]
     for each in found:
-        found += [child for child in children[each] if child not in found]
+        found += [child for child in children.get(each, ()) if child not in found]
     return found
 
 
@@ -290,13 +293,8 @@ def _visible_links(data: dict[str, Any], viewer: Viewer) -> dict[str, Any]:
 def broken_links_option_combinations() -> Iterator[dict[str, Any]]:
     """Yield each organization, and all together, with and without those below it, by both verdicts."""
     for verdict in (CONFIRMED, LATEST):
-        for organization in all_organizations(include_none=True):
-            for include_sub_organizations in (False, True):
-                yield {
-                    "organization": organization,
-                    "include_sub_organizations": include_sub_organizations,
-                    "verdict": verdict,
-                }
+        for each in combinations():
+            yield {**each, "verdict": verdict}
 
 
 broken_links_report_info: dict[str, Any] = {
@@ -320,7 +318,7 @@ def archive_usage() -> dict[str, Any]:
     is_copy = sa.and_(_archival.c.cache_filepath.isnot(None), sa.func.coalesce(_resource.c.url_type, "") != "upload")
     size = sa.func.coalesce(sa.func.sum(_archival.c.size).filter(is_copy), 0)
     counts = _counted(_grouped(sa.func.count(_resource.c.id), sa.func.count(_resource.c.id).filter(is_copy), size))
-    organizations = [{key: each[key] for key in ("id", "name", "title")} for each in _organizations()]
+    organizations = _organizations()
     return {"organizations": organizations, "counts": counts, **_usage(organizations, _sums(counts))}
 
 

@@ -66,17 +66,21 @@ def longest(task: str) -> float:
 # -- archive
 
 
-def archive_batch(lane: str) -> Iterator[Next]:
+def archive_batch(lane: str, at_most: int | None = None) -> Iterator[Next]:
     """Check links that are due, of many hosts, for a while.
 
     :param lane: ``priority``: only what somebody waits for; ``bulk``: all, beginning with that
+    :param at_most: how many processes of this worker may do so at a time, this one included
     """
     hosts.refresh(lane if lane == PRIORITY else None)
     if batch.is_disk_full() or not hosts.are_due(_only(lane)):
         return
-    with _batch(f"{ARCHIVE}{lane}", _only(lane)) as mine:
-        for checked in mine.run():
-            _tell_of(checked)
+    with lease.held_if_room(lease_table, f"{ARCHIVE}{lane}", longest("archive"), ARCHIVE, at_most) as lease_id:
+        if lease_id is None:
+            return
+        with _batch(lease_id, _only(lane)) as mine:
+            for checked in mine.run():
+                _tell_of(checked)
     if notices.are_ready():
         yield Next("tell", lane)
     if not mine.is_stopped and hosts.are_due(_only(lane)):
@@ -88,13 +92,9 @@ def _only(lane: str) -> str | None:
 
 
 @contextlib.contextmanager
-def _batch(task: str, lane: str | None) -> Iterator[Batch]:
+def _batch(lease_id: str, lane: str | None) -> Iterator[Batch]:
     archive = store()
-    with (
-        lease.held(lease_table, task, longest=longest("archive")) as lease_id,
-        archive.temporary(lease_id) as folder,
-        batch.begun(lease_id, lane, archive, folder) as mine,
-    ):
+    with archive.temporary(lease_id) as folder, batch.begun(lease_id, lane, archive, folder) as mine:
         try:
             yield mine
         finally:
@@ -110,7 +110,8 @@ def archive_now(resource_ids: Collection[str], lane: str = BULK) -> Iterator[Che
     requests.request(lane if lane == PRIORITY else BULK, Wanted(resources=ids))
     model.Session.commit()
     hosts.refresh()
-    with _batch(f"at once: {len(ids)} resources", None) as mine:
+    task = f"at once: {len(ids)} resources"
+    with lease.held(lease_table, task, longest("archive")) as lease_id, _batch(lease_id, None) as mine:
         for checked in mine.run(ids, patience=PATIENCE):
             _tell_of(checked)
             yield from checked

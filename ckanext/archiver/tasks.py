@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from ckanext.relay import config as relay_config
-from ckanext.relay import lease, tickets
+from ckanext.relay import tickets
 from ckanext.relay.celery_app import PRIORITY, add_queues, add_sweep, after_commit, app, processes, send
 
 from . import config, runner
@@ -29,8 +29,7 @@ def archive(lane: str, ticket: str | None = None) -> None:
     last process of its worker to other work; the next sweep sends it again."""
     if ticket is not None and not tickets.give_back(lease_table, ticket):
         return
-    if lane == PRIORITY or lease.alive_here(lease_table, runner.ARCHIVE) < max(1, processes() - 1):
-        send_all(runner.archive_batch(lane))
+    send_all(runner.archive_batch(lane, at_most=None if lane == PRIORITY else max(1, processes() - 1)))
 
 
 @app.task(name="archiver.tell")

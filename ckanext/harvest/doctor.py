@@ -10,32 +10,20 @@ import logging
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import ckan.plugins.toolkit as tk
-import sqlalchemy as sa
-from alembic.script import ScriptDirectory
 from ckan import model
-from kombu.exceptions import OperationalError
 
-from ckanext.relay import config as relay_config
-from ckanext.relay import lease, search
-from ckanext.relay.celery_app import BULK, PRIORITY, app, queue
-from ckanext.relay.errors import redact
+from ckanext.relay import diagnosis, search
+from ckanext.relay.diagnosis import SAMPLE, Finding
 
 from . import drift, progress, registry, runner, sources
 from .model import checks, health, lease_table
 
 log = logging.getLogger(__name__)
 
-#: How many ids a finding names.
-SAMPLE = 5
-#: Seconds after which a sweep is missed; `ckan harvester run` in a crontab often runs each quarter of an hour.
-SWEEP_MISSED = 20 * 60
-#: Seconds that workers have to answer.
-PING_SECONDS = 3.0
-_KIND = "harvest"
+_MIGRATIONS = os.path.join(os.path.dirname(__file__), "migration", "harvest")
 
 NEEDS_MENDING = {
     drift.MISSING: ("harvested datasets are not in the search index", "they are indexed"),
@@ -45,38 +33,17 @@ NEEDS_MENDING = {
 }
 
 
-@dataclass
-class Finding:
-    """One kind of thing that is wrong.
-
-    :param code: its name, which does not change
-    :param what: what is wrong
-    :param count: how many
-    :param samples: ids of up to five
-    :param remedy: what mending does, or what a person must do
-    :param mendable: whether mending does it
-    :param left: how many are left after mending
-    """
-
-    code: str
-    what: str
-    remedy: str
-    count: int = 1
-    samples: list[str] = field(default_factory=list)
-    mendable: bool = False
-    left: int = 1
-
-
 def examine(fix: bool = False) -> Iterator[Finding]:
     """Yield what is wrong, and mend it if asked to.
 
     What cannot be looked at, because something that is needed for it is not there, is left out: that is the finding.
     """
-    yield from _broker()
-    if finding := _migrations():
+    yield from diagnosis.broker("harvest")
+    if finding := diagnosis.tables("harvest", _MIGRATIONS):
         yield finding
         return
-    yield from _sweep()
+    remedy = "start beat (ckan relay beat), or let cron call ckan harvester run"
+    yield from diagnosis.sweep(lease_table, runner.SWEEP, "due sources", remedy)
     for check in (*health.CHECKS, *_own_checks()):
         if finding := _rows(check, fix):
             yield finding
@@ -85,49 +52,6 @@ def examine(fix: bool = False) -> Iterator[Finding]:
         yield from _index(fix)
     except search.SearchUnavailable as error:
         yield Finding("solr-away", f"Solr cannot be reached: {error}", "start it, or correct solr_url")
-
-
-# -- what runs
-
-
-def _broker() -> Iterator[Finding]:
-    try:
-        with app.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, interval_start=0, timeout=PING_SECONDS)
-        served = app.control.inspect(timeout=PING_SECONDS).active_queues() or {}
-    except (OperationalError, OSError) as error:
-        remedy = "start it, or correct ckanext.relay.broker_url or ckan.redis.url; nothing is lost meanwhile"
-        yield Finding("broker-away", redact(f"the message broker cannot be reached: {error}"), remedy)
-        return
-    names = {each["name"] for queues in served.values() for each in queues or ()}
-    lacking = [lane for lane in (PRIORITY, BULK) if queue(_KIND, lane) not in names]
-    if lacking:
-        what = f"no worker serves the queue {' and '.join(queue(_KIND, lane) for lane in lacking)}"
-        yield Finding("no-worker", what, "start one: ckan relay worker", samples=sorted(served)[:SAMPLE])
-
-
-def _sweep() -> Iterator[Finding]:
-    age = lease.noted(lease_table, runner.SWEEP)
-    if age is not None and age < max(SWEEP_MISSED, 10 * relay_config.sweep_seconds()):
-        return
-    last = "never" if age is None else f"{age / 60:.0f} minutes ago"
-    what = f"nothing looks for due sources and for work that was lost (last: {last})"
-    yield Finding("no-beat", what, "start beat (ckan relay beat), or let cron call ckan harvester run")
-
-
-def _migrations() -> Finding | None:
-    folder = os.path.join(os.path.dirname(__file__), "migration", "harvest")
-    head = ScriptDirectory(folder).get_current_head()
-    assert model.meta.engine is not None
-    versions = "harvest_alembic_version"
-    current = None
-    if sa.inspect(model.meta.engine).has_table(versions):
-        rows = lease.claim(sa.select(sa.column("version_num")).select_from(sa.table(versions)))
-        current = rows[0][0] if rows else None
-    if current == head:
-        return None
-    what = f"the tables are at revision {current or 'none'}, this version needs {head}; nothing else was looked at"
-    return Finding("migrations-pending", what, "run ckan db pending-migrations --apply")
 
 
 # -- rows

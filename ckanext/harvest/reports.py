@@ -25,13 +25,16 @@ _package = model.Package.__table__
 _group = model.Group.__table__
 
 #: What needs somebody to look at it stands first.
-_ORDER = ("overdue", "errors", "running", "never run", "ok", "inactive")
+_ORDER = (
+    *(source_state.OVERDUE, source_state.ERRORS, source_state.RUNNING),
+    *(source_state.NEVER_RUN, source_state.OK, source_state.INACTIVE),
+)
 
 
 def harvest_status() -> dict[str, Any]:
     """Return a row for each source that was not deleted, with what its newest job came to, and how many are how."""
     sources = _sources()
-    jobs = _newest_jobs()
+    jobs = _newest_jobs([source.id for source in sources])
     counts = stats.job_stats([job.id for job in jobs.values()])
     datasets = _datasets()
     now = record.now()
@@ -79,9 +82,10 @@ def _sources() -> list[Any]:
     return list(rows)
 
 
-def _newest_jobs() -> dict[str, Any]:
+def _newest_jobs(source_ids: list[str]) -> dict[str, Any]:
     columns = ("id", "source_id", "status", "created", "gather_started", "finished")
     newest = sa.select(*(_job.c[name] for name in columns)).distinct(_job.c.source_id)
+    newest = newest.where(_job.c.source_id.in_(source_ids))
     rows = model.Session.execute(newest.order_by(_job.c.source_id, _job.c.created.desc()))
     return {row.source_id: row for row in rows}
 

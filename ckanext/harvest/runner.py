@@ -107,24 +107,12 @@ def gather(job_id: str, at_most: int | None = None) -> Iterator[Next]:
 
     :param at_most: how many processes of this worker may gather at a time, this one included
     """
-    with contextlib.ExitStack() as held:
-        if at_most is None:
-            lease_id = held.enter_context(_gather_lease(job_id))
-        else:
-            # one after the other, so that two do not both find that there is room
-            with lease.one_at_a_time("harvest gather"):
-                if lease.alive_here(lease_table, GATHER) >= at_most:
-                    return
-                lease_id = held.enter_context(_gather_lease(job_id))
-        if not work.claim_job(job_id, lease_id):
+    with lease.held_if_room(lease_table, gather_task(job_id), longest("gather"), GATHER, at_most) as lease_id:
+        if lease_id is None or not work.claim_job(job_id, lease_id):
             return
         job = model.Session.get(HarvestJob, job_id, populate_existing=True)
         yield from _gather_claimed(job)
     yield from _process_or_finish(job_id)
-
-
-def _gather_lease(job_id: str) -> contextlib.AbstractContextManager[str]:
-    return lease.held(lease_table, gather_task(job_id), longest=longest("gather"))
 
 
 def _gather_claimed(job: HarvestJob) -> Iterator[Next]:

@@ -10,7 +10,8 @@ import os
 import socket
 import ssl
 import threading
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
@@ -19,7 +20,7 @@ from urllib3.util.wait import wait_for_read
 from .download_outcome import DownloadFailed, TimedOut
 from .errors import ConfigurationError
 from .ssrf import check_address
-from .transport import CA_BUNDLE_VARIABLES, BlockedUrl, Exchange, MeteredAnswer, open_socket
+from .transport import BlockedUrl, Exchange, MeteredAnswer, ca_bundle, open_socket
 
 NO_ADMISSION = "does not accept our user and password"
 _PORTS = {"http": 80, "https": 443}
@@ -81,7 +82,7 @@ def tls_context(verify: bool) -> ssl.SSLContext:
 
     :raises ConfigurationError: the file of certificates that the environment names is of no use
     """
-    bundle = next(filter(None, map(os.environ.get, CA_BUNDLE_VARIABLES)), DEFAULT_CA_BUNDLE_PATH)
+    bundle = ca_bundle() or DEFAULT_CA_BUNDLE_PATH
     folder = os.path.isdir(bundle)
     try:
         context = ssl.create_default_context(cafile=None if folder else bundle, capath=bundle if folder else None)
@@ -95,6 +96,19 @@ def tls_context(verify: bool) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def connected(host: str, port: int, exchange: Exchange, options: Iterable[tuple[Any, ...]] = ()) -> socket.socket:
+    """Connect to an address that the policy of the exchange admits.
+
+    :param options: arguments of ``setsockopt``
+    :raises TimedOut: nobody answered
+    """
+    patience = exchange.limits.connect
+    try:
+        return open_socket(host, port, exchange, patience, options)
+    except TimeoutError:
+        raise TimedOut(patience) from None
 
 
 class Connection(http.client.HTTPConnection):
@@ -116,16 +130,11 @@ class Connection(http.client.HTTPConnection):
 
         :raises DownloadFailed: the proxy does not answer
         """
-        sock = self._to_proxy(self._proxy) if self._proxy else self._to_server()
+        sock = (
+            self._to_proxy(self._proxy) if self._proxy else connected(self.host, self.port, self._exchange, _NO_DELAY)
+        )
         self.sock = self._secured(sock) if self.origin.scheme == "https" else sock
         self.is_established = True
-
-    def _to_server(self) -> socket.socket:
-        exchange = self._exchange
-        try:
-            return open_socket(self.host, self.port, exchange, exchange.limits.connect, _NO_DELAY)
-        except TimeoutError:
-            raise TimedOut(exchange.limits.connect) from None
 
     def _secured(self, sock: socket.socket) -> socket.socket:
         try:

@@ -21,7 +21,7 @@ from requests.utils import requote_uri
 
 from .body import HEAD_BYTES, PIECE, Body, StorageFailed, inflated
 from .connections import NO_ADMISSION, Connection, Connections, Origin, Proxy, basic, proxy_failed, tls_context
-from .download_outcome import TROUBLE, Download, DownloadFailed, Redirects, failed
+from .download_outcome import TROUBLE, Download, DownloadFailed, Redirects, failed, shown_url
 from .errors import redact
 from .ftp import retrieve
 from .headers import both_spellings, first_number, is_known, plain_headers, printable, retry_after
@@ -146,7 +146,7 @@ class _Chain:
     def _answer(self, url: str, follow: bool) -> Download | str:
         """Return what is at the URL, or where it leads."""
         parts = urlsplit(url)
-        self._shown = _shown(url)
+        self._shown = shown_url(url)
         reason = check_url(self._exchange.policy, url)
         if reason:
             raise BlockedUrl(self._shown, reason)
@@ -313,9 +313,3 @@ def _drain(response: http.client.HTTPResponse) -> None:
             response.read1(HEAD_BYTES)
             if response.length == 0:
                 response.read(1)  # lets it notice that this was all
-
-
-def _shown(url: str) -> str:
-    """Return a URL without user and password."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else url

@@ -8,11 +8,13 @@ import ssl
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit, urlunsplit
 
 import requests.exceptions
 
 from .body import TooManyBytes
 from .errors import RemoteError
+from .headers import printable
 from .transport import BlockedUrl, BodyTooLarge, DeadlineExceeded, Limits
 
 #: status of each redirect, and where it led
@@ -145,4 +147,10 @@ def failed(url: str, error: BaseException, limits: Limits, connected: bool) -> D
 
 def _printable(error: BaseException) -> str:
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return "".join(c for c in text if c.isprintable())[:200]
+    return printable(text)[:200]
+
+
+def shown_url(url: str) -> str:
+    """Return a URL without user and password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2])) if "@" in parts.netloc else url

@@ -7,11 +7,13 @@ import ftplib
 import io
 import socket
 from collections.abc import Generator
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from .body import HEAD_BYTES, PIECE, Body
-from .download_outcome import TROUBLE, Download, DownloadFailed, TimedOut, failed
-from .transport import Exchange, MeteredReader, open_socket, unpacked
+from .connections import connected
+from .download_outcome import TROUBLE, Download, DownloadFailed, failed, shown_url
+from .headers import printable
+from .transport import Exchange, MeteredReader, unpacked
 
 #: replies that say that there is no such file; the others say that we may not, or not now
 _MISSING = frozenset({550, 553})
@@ -32,17 +34,10 @@ class _Client(ftplib.FTP):
     def open(self, host: str, port: int) -> None:
         """Connect, and read the greeting."""
         self.host = host
-        self.sock = self._socket(host, port)
+        self.sock = connected(host, port, self.exchange)
         self.af = self.sock.family
         self.file = io.TextIOWrapper(self._reader(self.sock), encoding=self.encoding, errors="replace")
         self.welcome = self.getresp()
-
-    def _socket(self, host: str, port: int) -> socket.socket:
-        patience = self.exchange.limits.connect
-        try:
-            return open_socket(host, port, self.exchange, patience)
-        except TimeoutError:
-            raise TimedOut(patience) from None
 
     def _reader(self, sock: socket.socket) -> io.BufferedReader:
         source = sock.makefile("rb", buffering=0)
@@ -56,7 +51,7 @@ class _Client(ftplib.FTP):
     def pieces(self, command: str) -> Generator[bytes, None, None]:
         """Yield what a command sends over the data connection."""
         host, port = self.makepasv()
-        with contextlib.closing(self._socket(host, port)) as data:
+        with contextlib.closing(connected(host, port, self.exchange)) as data:
             reply = self.sendcmd(command)
             if not reply.startswith("1"):
                 raise ftplib.error_reply(reply)
@@ -76,7 +71,7 @@ def retrieve(url: str, folder: str | None, exchange: Exchange) -> Download:
     """
     parts = urlsplit(url)
     path = unquote(parts.path.removeprefix("/") + (f"?{parts.query}" if parts.query else ""), "latin-1")
-    shown = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    shown = shown_url(url)
     client = _Client(exchange)
     try:
         with unpacked(None):
@@ -137,5 +132,5 @@ def _is_directory(client: _Client, path: str) -> bool:
 
 def _refused(url: str, reply: str) -> DownloadFailed:
     code = int(reply[:3]) if reply[:3].isascii() and reply[:3].isdigit() else None
-    message = "".join(c for c in " ".join(reply.split()) if c.isprintable())[:200]
+    message = printable(" ".join(reply.split()))[:200]
     return DownloadFailed(url, "ftp_missing" if code in _MISSING else "ftp_refused", message, status=code)

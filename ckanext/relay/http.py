@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
@@ -43,15 +42,16 @@ from .errors import (
     is_secret_key,
     redact,
 )
+from .headers import printable
 from .ssrf import AddressPolicy, check_url
 from .transport import (
-    CA_BUNDLE_VARIABLES,
     BlockedUrl,
     BodyTooLarge,
     DeadlineExceeded,
     GuardedAdapter,
     GuardedResponse,
     Limits,
+    ca_bundle,
     exchange_begun,
     unpacked,
 )
@@ -83,7 +83,7 @@ class GuardedSession(requests.Session):
         self.limits = limits
         self.max_redirects = limits.redirects
         self.trust_env = False
-        self.verify = next(filter(None, map(os.environ.get, CA_BUNDLE_VARIABLES)), True)
+        self.verify = ca_bundle() or True
         self.headers["Accept-Encoding"] = "gzip, deflate"
         adapter = GuardedAdapter(limits)
         self.mount("https://", adapter)
@@ -278,7 +278,7 @@ def get_json(
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         kind = response.headers.get("Content-Type", "no content type")
-        start = "".join(c for c in " ".join(text[:400].split()) if c.isprintable())[:80]
+        start = printable(" ".join(text[:400].split()))[:80]
         raise AnswerInvalid(url, f"Expected JSON, but got {kind}: {start!r}") from error
 
 

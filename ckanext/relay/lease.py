@@ -101,6 +101,26 @@ def held(lease_table: sa.Table, task: str, longest: float) -> Iterator[str]:
         execute(sa.delete(lease_table).where(lease_table.c.id == lease_id))
 
 
+@contextlib.contextmanager
+def held_if_room(
+    lease_table: sa.Table, task: str, longest: float, kind: str, at_most: int | None
+) -> Iterator[str | None]:
+    """Hold a lease as :func:`held` does, or yield None if there is no room for it.
+
+    :param kind: what the task begins with
+    :param at_most: how many processes of this worker may hold one for such a task, this one included; None: all
+    """
+    with contextlib.ExitStack() as stack:
+        if at_most is None:
+            yield stack.enter_context(held(lease_table, task, longest))
+            return
+        # one after the other, so that two do not both find that there is room
+        with one_at_a_time(f"room for {kind}"):
+            has_room = alive_here(lease_table, kind) < at_most
+            lease_id = stack.enter_context(held(lease_table, task, longest)) if has_room else None
+        yield lease_id
+
+
 def postpone(lease_table: sa.Table, task: str, seconds: float) -> str:
     """Make a lease that nobody renews and return its id: rows that carry it are free again after so many seconds."""
     lease_id = f"later:{uuid.uuid4().hex}"

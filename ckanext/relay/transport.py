@@ -11,6 +11,7 @@ import contextlib
 import functools
 import io
 import logging
+import os
 import random
 import socket
 import time
@@ -43,10 +44,14 @@ class _Redacting(logging.Filter):
 for _name in ("urllib3.connectionpool", "urllib3.util.retry"):
     logging.getLogger(_name).addFilter(_Redacting())
 
-#: environment variables that name a file or folder of certificates; the first that is set counts
-CA_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
+_CA_BUNDLE_VARIABLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE")
 _PIECE = 64 * 1024
 _HEADER_BYTES = 64 * 1024
+
+
+def ca_bundle() -> str | None:
+    """Return the file or folder of certificates that the environment names, if it does; the first variable counts."""
+    return next(filter(None, map(os.environ.get, _CA_BUNDLE_VARIABLES)), None)
 
 
 @dataclass(frozen=True)

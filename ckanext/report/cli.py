@@ -11,6 +11,8 @@ from typing import Any
 import click
 import flask
 
+from ckanext.relay.commands import as_json
+
 from . import config, model, runner
 from .report_registry import Options, Report, ReportRegistry
 
@@ -43,7 +45,7 @@ def list_reports() -> None:
 
 @report.command()
 @click.argument("names", required=False, metavar="[NAME,...]")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+@as_json
 def generate(names: str | None, as_json: bool) -> None:
     """Generate all reports, or those that are named, with all combinations of their options.
 

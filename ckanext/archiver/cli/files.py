@@ -10,8 +10,9 @@ import click
 
 from ckanext.archiver import config, inventory
 from ckanext.archiver.storage import store
+from ckanext.relay.commands import as_json, echo_json
 
-from .output import Command, as_json, echo_json, with_progress
+from .output import Command, with_progress
 
 
 @click.command("migrate-archive-dirs", cls=Command)

@@ -1,8 +1,7 @@
-"""What the commands share: JSON for scripts, progress bars for people, and messages in place of tracebacks."""
+"""What the commands share: progress bars, and messages in place of tracebacks."""
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any, TypeVar
@@ -10,12 +9,9 @@ from typing import Any, TypeVar
 import ckan.plugins.toolkit as tk
 import click
 
-from ckanext.relay import redaction
 from ckanext.relay.errors import RelayError
 
 Item = TypeVar("Item")
-
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
 class Command(click.Command):
@@ -28,11 +24,6 @@ class Command(click.Command):
             raise click.ClickException(str(error) or "Not found") from None
         except RelayError as error:
             raise click.ClickException(f"{error} {error.hint or ''}".rstrip()) from None
-
-
-def echo_json(value: Any) -> None:
-    """Print a value as JSON. Secrets are masked: what a command prints ends in mails of cron and in log files."""
-    click.echo(json.dumps(redaction.masked(value), indent=2, default=str))
 
 
 def with_progress(items: Iterable[Item], label: str, length: int | None = None) -> Iterator[Item]:

@@ -25,13 +25,11 @@ class Claimed:
     """A host in the hands of a worker.
 
     :ivar failures: how often in a row it could not be reached
-    :ivar last_answer: when it answered last; UTC, naive
     :ivar interrupted: whether the worker that had it before has died
     """
 
     host: str
     failures: int = 0
-    last_answer: datetime.datetime | None = None
     interrupted: bool = False
 
 
@@ -108,7 +106,7 @@ def claim(lease_id: str, limit: int, lane: str | None = None, named: Collection[
         sa.update(_host)
         .where(_host.c.host == picked.c.host)
         .values(claimed_by=lease_id, last_claim=lease.now)
-        .returning(_host.c.host, _host.c.failures, _host.c.last_answer, picked.c.claimed_by.isnot(None))
+        .returning(_host.c.host, _host.c.failures, picked.c.claimed_by.isnot(None))
     )
     return [Claimed(*row) for row in rows]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Collection
 from typing import Any
@@ -24,11 +25,8 @@ _link = link_table
 #: How many links that share a URL are checked by one request; those that are left share the next one.
 SHARED = 1000
 
-_PREVIOUS = (
-    "etag", "last_modified", "cache_filepath", "hash", "sha256", "size", "mimetype", "status_id", "is_broken",
-    "checked_url", "first_failure", "last_success", "failure_count", "verdict", "cause", "suspect_since",
-    "suspect_count",
-)  # fmt: skip
+#: What is read of an archival.
+_PREVIOUS = [field.name for field in dataclasses.fields(Previous)]
 
 
 def due(
@@ -155,9 +153,3 @@ def hosts_of(resource_ids: Collection[str]) -> set[str]:
     query = sa.select(_link.c.host).join(_host, _host.c.host == _link.c.host).distinct()
     of_these = among(_link.c.resource_id, resource_ids)
     return {row.host for row in lease.claim(query.where(is_open, of_these, _link.c.due <= lease.now, may_be_asked))}
-
-
-def count_open(lane: str | None = None) -> int:
-    """Return how many links are asked for and not checked yet."""
-    query = sa.select(sa.func.count()).select_from(_link).where(is_open)
-    return int(lease.claim(query if lane is None else query.where(_link.c.lane == lane))[0][0])

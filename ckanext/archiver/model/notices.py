@@ -53,7 +53,10 @@ def claim(lease_id: str, limit: int, resource_ids: Collection[str] | None = None
         # one at a time: the links of a dataset are told of together
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.func.hashtext("archiver notices"))))
         rows = list(connection.execute(statement))
-    return [_notice(package_id, rows) for package_id in dict.fromkeys(row.package_id for row in rows)]
+    of_packages: dict[str, list[Any]] = {}
+    for row in rows:
+        of_packages.setdefault(row.package_id, []).append(row)
+    return [_notice(package_id, mine) for package_id, mine in of_packages.items()]
 
 
 def _ready() -> sa.sql.Select:
@@ -71,12 +74,11 @@ def _ready() -> sa.sql.Select:
 
 
 def _notice(package_id: str, rows: Collection[Any]) -> Notice:
-    mine = [row for row in rows if row.package_id == package_id]
     return Notice(
         package_id=package_id,
-        queue=max((row.notice for row in mine), key=lambda lane: lane == PRIORITY),
-        succeeded=any(row.succeeded for row in mine),
-        shows=any(row.shows for row in mine),
+        queue=max((row.notice for row in rows), key=lambda lane: lane == PRIORITY),
+        succeeded=any(row.succeeded for row in rows),
+        shows=any(row.shows for row in rows),
     )
 
 

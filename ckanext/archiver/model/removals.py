@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from ckan import model
 from sqlalchemy.dialects import postgresql
 
 from ckanext.archiver import config
+from ckanext.archiver.domain.history import Copy
 from ckanext.relay import lease
 
 from .resources import package, resource
@@ -21,15 +23,19 @@ _removal = removal_table
 _now = sa.func.timezone("utc", sa.func.statement_timestamp(), type_=sa.DateTime)
 
 #: What is known of a copy, and is no more when it is removed.
-OF_A_COPY = ("cache_filepath", "cache_url", "size", "mimetype", "hash", "sha256", "etag", "last_modified")
+OF_A_COPY = tuple(field.name for field in dataclasses.fields(Copy))
 
 
 def put_gone() -> None:
     """Have the copies removed, after the grace, of resources that are gone, by whichever way, and of those of private
     datasets where private ones have none. What is known of a resource that does not come back is forgotten."""
     with lease.transaction() as connection:
+        is_copy = _archival.c.cache_filepath.startswith(_folder(), autoescape=True)
         copies = sa.select(_archival.c.cache_filepath, _archival.c.resource_id, _now + config.removal_grace())
-        _put(copies.where(sa.not_(_is_needed()), _is_copy(_archival.c.cache_filepath)), connection)
+        made = postgresql.insert(_removal).from_select(
+            ["path", "resource_id", "due"], copies.where(sa.not_(_is_needed()), is_copy)
+        )
+        connection.execute(made.on_conflict_do_nothing())
         there = sa.exists().where(resource.c.id == _archival.c.resource_id)
         purged = sa.select(_archival.c.id).where(sa.not_(there)).with_for_update(skip_locked=True, of=_archival)
         connection.execute(sa.delete(_archival).where(_archival.c.id.in_(purged.scalar_subquery())))
@@ -49,19 +55,19 @@ def put_paths(paths: Iterable[tuple[str, str]], connection: Any) -> None:
 
     :param paths: resource id and path of each; what is not in the archive is passed over
     """
-    for resource_id, path in sorted(paths):
-        copy = sa.select(sa.literal(path), sa.literal(resource_id), _now + config.removal_grace())
-        _put(copy.where(_is_copy(sa.literal(path))), connection)
+    due = _now + config.removal_grace()
+    rows = [
+        {"path": path, "resource_id": resource_id, "due": due}
+        for resource_id, path in sorted(paths)
+        if path.startswith(_folder())
+    ]
+    if rows:
+        connection.execute(postgresql.insert(_removal).values(rows).on_conflict_do_nothing())
 
 
-def _put(copies: Any, connection: Any) -> None:
-    made = postgresql.insert(_removal).from_select(["path", "resource_id", "due"], copies)
-    connection.execute(made.on_conflict_do_nothing())
-
-
-def _is_copy(path: Any) -> Any:
-    """Return the condition that a path is one of the archive: that of an upload is the original, and stays."""
-    return path.startswith(f"{config.archive_dir()}/", autoescape=True)
+def _folder() -> str:
+    """Return how the paths of copies begin: that of an upload, which is the original and stays, does not."""
+    return f"{config.archive_dir()}/"
 
 
 @contextlib.contextmanager

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from ckanext.archiver.plugin import TestIPipePlugin
+    from ckanext.archiver.tests.web import Web
 
 _PLUGINS = "activity archiver testipipe"
 _made: dict[str, Any] = {}
@@ -88,3 +92,26 @@ def cli(cli: Any) -> Any:
     """CKAN's runner of commands, which keeps what they print apart from what they log."""
     cli.mix_stderr = False  # as click does from 8.2 on; CKAN 2.11 has an older one
     return cli
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    """A server of files and other pages."""
+    from ckanext.archiver.tests.web import Web
+
+    with Web() as running:
+        yield running
+
+
+@pytest.fixture
+def pipe() -> Iterator[TestIPipePlugin]:
+    """The plugin that writes down what the pipeline says."""
+    import ckan.plugins as p
+
+    from ckanext.archiver.plugin import TestIPipePlugin
+
+    plugin = p.get_plugin("testipipe")
+    assert isinstance(plugin, TestIPipePlugin)
+    plugin.reset()
+    yield plugin
+    plugin.reset()

@@ -6,7 +6,6 @@ import csv
 import datetime
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -133,12 +132,6 @@ def test_update_with_the_broker_away(run: Any, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(tasks.archive, "apply_async", away)
     run("update")
     assert asked() == ids(made)
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with Web() as running:
-        yield running
 
 
 def test_update_test_works_in_this_process(run: Any, web: Web, sent: list[str]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from ckanext.archiver.model import Archival, lease_table
 from ckanext.archiver.model.tables import link_table
 from ckanext.archiver.tests.portal import add_archival, add_copy, make_dataset, store_copy
 from ckanext.archiver.tests.web import Handler, Web, says
-from ckanext.relay import lease
+from ckanext.relay import celery_app, diagnosis, lease
 
 pytestmark = pytest.mark.usefixtures("archiver_portal", "quick")
 #: What is not there in these tests, and so always found.
@@ -29,15 +28,9 @@ AWAY = {"no-worker", "no-beat"}
 @pytest.fixture
 def quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """No worker is there to answer, and only some tests wait for that."""
-    monkeypatch.setattr(doctor, "PING_SECONDS", 0.5)
+    monkeypatch.setattr(diagnosis, "PING_SECONDS", 0.5)
     if "broker" not in request.node.name:
-        monkeypatch.setattr(doctor, "_broker", lambda: iter(()))
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with Web() as running:
-        yield running
+        monkeypatch.setattr(diagnosis, "broker", lambda kind: iter(()))
 
 
 @pytest.fixture
@@ -79,7 +72,7 @@ def test_the_broker_and_workers(ckan_config: Any) -> None:
     lacking = {finding.code: finding for finding in doctor.examine()}["no-worker"]
     assert ".archiver.priority and " in lacking.what and lacking.what.endswith(".archiver.bulk")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(doctor.app, "connection_for_write", lambda: broken_connection())
+        patch.setattr(celery_app.app, "connection_for_write", lambda: broken_connection())
         codes = {finding.code for finding in doctor.examine()}
     assert "broker-away" in codes and "no-worker" not in codes
 

@@ -15,12 +15,6 @@ from ckanext.harvest.tests.flow import Command, Site, wait_until
 from ckanext.relay.devstack.stack import Stack
 
 
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with Web() as running:
-        yield running
-
-
 @pytest.fixture(scope="module")
 def site(stack: Stack) -> Iterator[Site]:
     """A portal that archives."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import ckan.plugins as p
@@ -12,16 +11,6 @@ from ckanext.archiver.interfaces import IPipe
 from ckanext.archiver.plugin import TestIPipePlugin
 
 pytestmark = pytest.mark.usefixtures("archiver_plugins")
-
-
-@pytest.fixture
-def pipe() -> Iterator[TestIPipePlugin]:
-    """What the shipped test plugin hears."""
-    plugin = p.get_plugin("testipipe")
-    assert isinstance(plugin, TestIPipePlugin)
-    plugin.reset()
-    yield plugin
-    plugin.reset()
 
 
 def test_plugins_hear_what_is_said(pipe: TestIPipePlugin) -> None:

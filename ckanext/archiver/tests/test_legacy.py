@@ -6,11 +6,9 @@ import inspect
 import json
 import logging
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import ckan.plugins as p
 import pytest
 import requests
 from ckan import model
@@ -26,20 +24,6 @@ log = logging.getLogger(__name__)
 
 CAPABILITIES = b"<?xml version='1.0'?><WMS_Capabilities version='1.3.0'></WMS_Capabilities>"
 OGC_ERROR = b'<?xml version="1.0"?>\n<ServiceExceptionReport>none</ServiceExceptionReport>'
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with Web() as running:
-        yield running
-
-
-@pytest.fixture
-def pipe() -> Iterator[Any]:
-    plugin = p.get_plugin("testipipe")
-    plugin.reset()
-    yield plugin
-    plugin.reset()
 
 
 def archival(resource: dict[str, Any]) -> Any:

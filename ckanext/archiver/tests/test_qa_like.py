@@ -49,12 +49,6 @@ def score(resource: Any) -> tuple[int, str]:
 
 
 @pytest.fixture
-def web() -> Iterator[Web]:
-    with Web() as running:
-        yield running
-
-
-@pytest.fixture
 def qa(archiver_portal: None) -> Iterator[QaLike]:
     with pytest.MonkeyPatch.context() as patch:
         entry_point = p.core._get_service

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +34,6 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def dataset() -> dict[str, Any]:
     return make_dataset(owner_org=factories.Organization()["id"])
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with Web() as running:
-        yield running
 
 
 def sweep(hours: float = 0) -> retention.Swept:

@@ -33,21 +33,6 @@ from ckanext.relay.download import Downloader
 pytestmark = pytest.mark.usefixtures("archiver_portal")
 
 
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with Web() as running:
-        yield running
-
-
-@pytest.fixture
-def pipe() -> Iterator[Any]:
-    """The plugin that writes down what the pipeline says."""
-    plugin = p.get_plugin("testipipe")
-    plugin.reset()
-    yield plugin
-    plugin.reset()
-
-
 def dataset(*urls: str, **fields: Any) -> dict[str, Any]:
     """A dataset with these links."""
     return make_dataset(resources=[{"url": url, "format": "CSV"} for url in urls], **fields)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,12 +17,6 @@ from .portal import make_dataset
 from .web import Handler, Web, says
 
 pytestmark = pytest.mark.usefixtures("archiver_portal")
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with Web() as running:
-        yield running
 
 
 def check(url: str) -> Any:

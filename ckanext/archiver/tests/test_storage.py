@@ -208,13 +208,15 @@ def test_a_reader_never_sees_half_a_file(store: Store) -> None:
             if found not in contents:
                 wrong.append(len(found))
 
-    reader = threading.Thread(target=read)
-    reader.start()
-    for _ in range(10):
-        for content in contents:
-            keep(store, content)
-    stop.set()
-    reader.join()
+    with ThreadPoolExecutor(1) as pool:
+        reader = pool.submit(read)
+        try:
+            for _ in range(10):
+                for content in contents:
+                    keep(store, content)
+        finally:
+            stop.set()
+        reader.result()  # raises if the file was not there for a moment
     assert wrong == []
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -45,14 +48,16 @@ def test_an_edit_sends_one_message(sent: list[tuple[str, ...]]) -> None:
 
 
 def batches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Let batches do nothing; return the list of their lanes, which grows."""
+    """Let there be work that is nothing to do; return the list of the lanes of batches, which grows."""
     lanes: list[str] = []
 
-    def archive_batch(lane: str) -> tuple[()]:
-        lanes.append(lane)
-        return ()
+    @contextlib.contextmanager
+    def begun(_lease_id: str, lane: str | None) -> Iterator[Any]:
+        lanes.append(lane or "bulk")
+        yield SimpleNamespace(run=lambda: (), is_stopped=True)
 
-    monkeypatch.setattr(runner, "archive_batch", archive_batch)
+    monkeypatch.setattr(runner.hosts, "are_due", lambda lane: True)
+    monkeypatch.setattr(runner, "_batch", begun)
     return lanes
 
 

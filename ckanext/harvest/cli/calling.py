@@ -1,9 +1,8 @@
-"""What the commands share: calling actions, what is said when one fails, JSON, and progress bars."""
+"""What the commands share: calling actions, what is said when one fails, and progress bars."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -16,10 +15,7 @@ from kombu.exceptions import OperationalError
 
 from ckanext.harvest import progress
 from ckanext.harvest.model import HarvestJob, HarvestSource
-from ckanext.relay import redaction
 from ckanext.relay.errors import redact
-
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 
 
 class ActionCommand(click.Command):
@@ -79,11 +75,6 @@ def job_or_source(reference: str) -> str:
 def _source(id_or_name: str) -> HarvestSource | None:
     package = model.Package.get(id_or_name)
     return HarvestSource.get(package.id) if package else None
-
-
-def echo_json(value: Any) -> None:
-    """Print a value as JSON. Secrets are masked: what a command prints ends in mails of cron and in log files."""
-    click.echo(json.dumps(redaction.masked(value), indent=2, default=str))
 
 
 @contextlib.contextmanager

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from ckan import model
 
 from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject
+from ckanext.relay.commands import as_json, echo_json
 
-from .calling import ActionCommand, as_json, call, echo_json, id_of_source, job_or_source
+from .calling import ActionCommand, call, id_of_source, job_or_source
 
 
 @click.command("job", cls=ActionCommand)

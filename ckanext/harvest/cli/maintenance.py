@@ -11,8 +11,9 @@ import click
 from ckanext.harvest import config, model, tasks
 from ckanext.harvest.model import HarvestObject, HarvestSource, record
 from ckanext.relay import celery_app
+from ckanext.relay.commands import as_json, echo_json
 
-from .calling import ActionCommand, as_json, call, echo_json, id_of_source, progress_bar
+from .calling import ActionCommand, call, id_of_source, progress_bar
 
 
 @click.command("import", cls=ActionCommand)

@@ -12,9 +12,10 @@ from ckan import model
 
 from ckanext.harvest.logic.dictization import harvest_source_dicts
 from ckanext.harvest.model import HarvestJob, HarvestSource
+from ckanext.relay.commands import as_json, echo_json
 from ckanext.relay.errors import redact
 
-from .calling import ActionCommand, as_json, call, echo_json, id_of_source, progress_bar
+from .calling import ActionCommand, call, id_of_source, progress_bar
 from .maintenance import purge_queues
 
 

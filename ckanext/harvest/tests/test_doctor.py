@@ -27,7 +27,7 @@ from ckanext.harvest.tests.harvesting import (
     sweep,
 )
 from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester, package_id
-from ckanext.relay import lease, search_entries
+from ckanext.relay import celery_app, diagnosis, lease, search_entries
 
 SCRIPT = {"guids": ("one", "two", "three")}
 PLUGINS = {"scripted_harvester": ScriptedHarvester}
@@ -39,9 +39,9 @@ AWAY = {"no-worker", "no-beat"}
 @pytest.fixture(autouse=True)
 def quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """No worker is there to answer, and only some tests wait for that."""
-    monkeypatch.setattr(doctor, "PING_SECONDS", 0.5)
+    monkeypatch.setattr(diagnosis, "PING_SECONDS", 0.5)
     if "broker" not in request.node.name:
-        monkeypatch.setattr(doctor, "_broker", lambda: iter(()))
+        monkeypatch.setattr(diagnosis, "broker", lambda kind: iter(()))
 
 
 def examined(fix: bool = False) -> dict[str, doctor.Finding]:
@@ -398,7 +398,9 @@ def test_the_broker_and_others_are_away(ckan_config: dict[str, Any], monkeypatch
 
     from ckanext.relay import search
 
-    monkeypatch.setattr(doctor.app, "connection_for_write", lambda: kombu.Connection("redis://:secret@127.0.0.1:9/0"))
+    monkeypatch.setattr(
+        celery_app.app, "connection_for_write", lambda: kombu.Connection("redis://:secret@127.0.0.1:9/0")
+    )
 
     def away() -> None:
         raise search.SearchUnavailable("Solr does not answer: refused")
@@ -462,11 +464,13 @@ def test_a_healthy_portal_with_other_datasets(source_id: str) -> None:
 
 def test_the_documentation_names_each_finding(portal: None) -> None:
     """Every code that the doctor may name is in the table of the documentation, and no other."""
+    import inspect
     import re
     from pathlib import Path
 
     page = (Path(doctor.__file__).parents[2] / "docs" / "operations.rst").read_text()
     documented = set(re.findall(r"^   \* - ``([a-z-]+)``$", page, re.MULTILINE))
     codes = {check.code for check in (*doctor.health.CHECKS, *doctor._own_checks())} | set(doctor.NEEDS_MENDING)
-    named = set(re.findall(r'Finding\(\s*"([a-z-]+)"', Path(doctor.__file__).read_text()))
+    sources = "".join(inspect.getsource(module) for module in (doctor, diagnosis))
+    named = set(re.findall(r'Finding\(\s*"([a-z-]+)"', sources))
     assert documented == codes | named

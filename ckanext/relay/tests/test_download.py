@@ -32,32 +32,15 @@ from ckanext.relay.tests.servers import (
     Server,
     answer,
     endless,
-    log_of_connections,
     redirect,
     reset,
     silence,
     slowly,
-    table_of_names,
 )
 
 LOOPBACK = AddressPolicy(networks(["127.0.0.0/8"]))
 LIMITS = Limits(connect=1, read=0.5, total=1, body_bytes=100_000, redirects=3)
 KIB = 1024
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def other() -> Iterator[Server]:
-    """Another port, and so another origin."""
-    server = Server()
-    yield server
-    server.close()
 
 
 @pytest.fixture
@@ -76,17 +59,6 @@ def downloader() -> Iterator[Downloader]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[str]:
     yield str(tmp_path)
-
-
-@pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Names:
-    return table_of_names(monkeypatch)
-
-
-@pytest.fixture
-def connected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The addresses to which anything tried to connect."""
-    return log_of_connections(monkeypatch)
 
 
 def failure(downloader: Downloader, url: str, folder: str | None = None, **options: Any) -> DownloadFailed:

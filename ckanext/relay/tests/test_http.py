@@ -31,12 +31,10 @@ from ckanext.relay.tests.servers import (
     Server,
     answer,
     endless,
-    log_of_connections,
     redirect,
     reset,
     silence,
     slowly,
-    table_of_names,
 )
 
 LOOPBACK = AddressPolicy(networks(["127.0.0.0/8"]))
@@ -44,36 +42,9 @@ LIMITS = Limits(connect=1, read=0.3, total=1, body_bytes=100_000, redirects=3, t
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def other() -> Iterator[Server]:
-    """Another port, and so another origin."""
-    server = Server()
-    yield server
-    server.close()
-
-
-@pytest.fixture
 def session() -> Iterator[http.GuardedSession]:
     with guarded_session(LOOPBACK, LIMITS) as session:
         yield session
-
-
-@pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Names:
-    """Names that resolve as written here: to the next list of addresses at each look-up."""
-    return table_of_names(monkeypatch)
-
-
-@pytest.fixture
-def connected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The addresses to which anything tried to connect."""
-    return log_of_connections(monkeypatch)
 
 
 class Clock:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import threading
 import time
 from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import ckan.plugins as p
@@ -176,17 +176,16 @@ def test_many_who_want_the_same_generate_it_once(flask_app: Any) -> None:
 
     mine = Report(info(name="slow", generate=slow), "Somebody (some)")
 
-    def ask() -> None:
+    def ask(_: int) -> Any:
         with flask_app.app_context():
-            mine.get_fresh_report()
+            data, _created = mine.get_fresh_report()
             model.Session.remove()
+            return data
 
-    threads = [threading.Thread(target=ask) for _ in range(5)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(5) as pool:
+        found = list(pool.map(ask, range(5)))
     assert len(calls) == 1
+    assert found == [{"table": []}] * 5
 
 
 def test_what_the_workers_generate(ckan_config: Any, monkeypatch: pytest.MonkeyPatch) -> None:
