@@ -20,10 +20,11 @@ _KNOWN = ("id", "package_id", "resource_id")
 def show(context: Any, pkg_dict: dict[str, Any]) -> None:
     """Add what is known of the links, as the database has it now; what an index or an older save had is dropped.
 
-    Nothing is added for an update, which would save it.
+    Nothing is added for an update, which would save it, nor for the activity stream, which says that it is not for
+    view: each check would be a change there.
     """
     without_archivals(pkg_dict)
-    if context.get("for_update"):
+    if context.get("for_update") or context.get("for_view") is False:
         return
     resources = {resource["id"]: resource for resource in _resources(pkg_dict) if resource.get("id")}
     archivals = _archivals(resources)

@@ -42,11 +42,12 @@ def _of_status(status: int) -> Explanation:
         return Explanation(tk._("The server asks for fewer requests. It is asked again later."))
     if status == 451:
         return Explanation(tk._("The server may not show this for legal reasons."))
+    passes = tk._("It often passes. If it stays, tell the publisher.")
     if status >= 500:
-        return Explanation(
-            tk._("The server has a fault (status {status}).").format(status=status),
-            tk._("It often passes. If it stays, tell the publisher."),
-        )
+        return Explanation(tk._("The server has a fault (status {status}).").format(status=status), passes)
+    if status in (202, 408, 425):
+        summary = tk._("The server does not send the file yet (status {status}).").format(status=status)
+        return Explanation(summary, passes)
     return Explanation(tk._("The server refuses this address (status {status}).").format(status=status), address)
 
 

@@ -96,7 +96,12 @@ class Downloader:
         limits = limits or self.limits
         limits = replace(limits, body_bytes=max_bytes if max_bytes is not None else limits.body_bytes)
         exchange = Exchange(self.policy, limits, time.monotonic() + limits.total)
-        if urlsplit(url).scheme == "ftp":
+        try:
+            parts = urlsplit(url)
+            _ = parts.port
+        except ValueError as error:
+            raise DownloadFailed(redact(url), "invalid_http", f"This is no URL: {error}") from None
+        if parts.scheme == "ftp":
             return retrieve(url, folder, exchange)
         sent = {**self._headers, **(headers or {})}
         if "If-None-Match" in sent:

@@ -10,6 +10,7 @@ import ckan.plugins.toolkit as tk
 from ckan.exceptions import CkanConfigurationException
 
 from ckanext.relay import config as relay_config
+from ckanext.relay import redaction
 from ckanext.relay.errors import ConfigurationError
 
 from . import (
@@ -51,6 +52,7 @@ class ReportPlugin(p.SingletonPlugin):
     # IConfigurable
 
     def configure(self, config_: Any) -> None:
+        redaction.install()
         try:
             config.check()
         except ConfigurationError as error:

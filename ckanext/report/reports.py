@@ -55,13 +55,14 @@ def _figures(chosen: Any) -> dict[bool, tuple[int, int, int]]:
     is_active = model.PackageTag.state == "active"
     tags = sa.select(model.PackageTag.package_id, sa.func.count().label("number")).where(is_active)
     each = tags.group_by(model.PackageTag.package_id).subquery()
+    private = sa.func.coalesce(model.Package.private, sa.false()).label("private")  # old databases may not say
     query = chosen.outerjoin(each, each.c.package_id == model.Package.id).with_entities(
-        sa.func.coalesce(model.Package.private, False),
+        private,
         sa.func.count(),
         sa.func.count().filter(each.c.number.is_(None)),
         sa.func.coalesce(sa.func.sum(each.c.number), 0),
     )
-    return {row[0]: (row[1], row[2], int(row[3])) for row in query.group_by(model.Package.private)}
+    return {row[0]: (row[1], row[2], int(row[3])) for row in query.group_by(private)}
 
 
 def _shares(datasets: int, without_tags: int, tags: int) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckan import model
 
-from ckanext.relay import lease
-from ckanext.relay.errors import redact
+from ckanext.relay import lease, redaction
 
 from . import config
 from .domain.options import extract_entity_name
@@ -70,7 +69,7 @@ def refresh(report: Report, options: dict[str, Any]) -> tuple[Any, datetime.date
 
 def described(error: Exception) -> str:
     """Return what an error says, for a sysadmin: without secrets, and without what PostgreSQL text cannot hold."""
-    return redact(f"{type(error).__name__}: {error}").replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    return redaction.scrub(f"{type(error).__name__}: {error}").replace("\x00", "\N{REPLACEMENT CHARACTER}")
 
 
 def attempt(report: Report, options: dict[str, Any]) -> Outcome:

@@ -101,7 +101,7 @@ def record(
         columns |= {"first_failure": now, "failure_count": 1}
     else:
         columns |= {"first_failure": previous.first_failure or now, "failure_count": previous.failure_count + 1}
-    if is_broken is not False and previous and previous.checked_url not in (None, facts.checked_url):
+    if facts.copy is None and previous and previous.checked_url not in (None, facts.checked_url):
         columns |= dataclasses.asdict(Copy())  # what there is is a copy of another URL
     return columns | _confirmed(previous, verdict, facts, now, confirm)
 

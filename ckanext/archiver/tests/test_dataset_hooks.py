@@ -10,6 +10,7 @@ import pytest
 from ckan import model
 from ckan.lib import search
 from ckan.tests import factories, helpers
+from ckanext.activity.model import Activity
 
 from ckanext.archiver.model import Archival
 from ckanext.archiver.tests.portal import (
@@ -82,6 +83,16 @@ def test_it_is_read_from_the_database_not_from_the_index(dataset: dict[str, Any]
     shown = act("package_show", id=dataset["id"])
     assert "archiver" not in shown
     assert "archiver" not in shown["resources"][0]
+
+
+def test_the_activity_stream_keeps_nothing_of_checks(dataset: dict[str, Any]) -> None:
+    """What it keeps of a dataset is the same before and after a check, or each one would be shown as a change."""
+    add_archival(dataset["resources"][0])
+    act("package_patch", None, id=dataset["id"], title="New")
+    kept = model.Session.query(Activity).filter_by(object_id=dataset["id"])
+    activity = kept.order_by(Activity.timestamp.desc()).first()
+    assert activity.data["package"]["title"] == "New"
+    assert '"archiver"' not in json.dumps(activity.data)
 
 
 def test_searches_find_what_was_indexed(dataset: dict[str, Any]) -> None:

@@ -206,6 +206,10 @@ def test_each_cause_is_explained(resource: dict[str, Any]) -> None:
         assert said and said.summary.endswith("."), cause
         advised |= {cause.value} if said.advice else set()
     assert {"http_404", "dns", "url_invalid"} <= advised
+    address = explanations.explain("http_400")
+    for passing in ("http_202", "http_408", "http_425", "http_503"):
+        said = explanations.explain(passing)
+        assert said and address and said.advice and said.advice != address.advice, passing
     assert explanations.explain(None) is explanations.explain("never heard of") is None
 
 

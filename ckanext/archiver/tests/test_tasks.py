@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from ckan import model
 
 from ckanext.archiver import runner, tasks
-from ckanext.archiver.model import lease_table
+from ckanext.archiver.model import hosts, lease_table
 from ckanext.relay import lease, tickets
 
 pytestmark = pytest.mark.usefixtures("archiver_portal")
@@ -56,7 +56,7 @@ def batches(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         lanes.append(lane or "bulk")
         yield SimpleNamespace(run=lambda: (), is_stopped=True)
 
-    monkeypatch.setattr(runner.hosts, "are_due", lambda lane: True)
+    monkeypatch.setattr(hosts, "are_due", lambda lane: True)
     monkeypatch.setattr(runner, "_batch", begun)
     return lanes
 

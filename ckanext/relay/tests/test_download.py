@@ -832,3 +832,11 @@ def test_results_cannot_be_changed() -> None:
     got = Download("http://h/", 200)
     with pytest.raises(AttributeError):
         got.status = 500  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("url", ["http://h:99999/", "ftp://h:99999/x", "http://[::1", "http://user:pa55@[::1"])
+def test_what_is_no_url(downloader: Downloader, connected: list[str], url: str) -> None:
+    """It is a failure like others, and what is secret in it is not shown."""
+    failed = failure(downloader, url)
+    assert failed.kind == "invalid_http" and "pa55" not in f"{failed} {failed.url}"
+    assert connected == []

@@ -62,6 +62,15 @@ def test_an_organization() -> None:
     ]
 
 
+def test_datasets_that_do_not_say_whether_they_are_private() -> None:
+    """Old databases have some; they are public, and counted with the others."""
+    dataset("old")
+    dataset("new")
+    model.Session.query(model.Package).filter_by(name="old").update({"private": None})
+    data = tagless()
+    assert data["num_packages"] == data["public"]["num_packages"] == 2
+
+
 def test_an_empty_portal() -> None:
     """No rows, and nothing is divided by zero."""
     assert tagless() == {

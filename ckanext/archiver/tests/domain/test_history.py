@@ -83,10 +83,10 @@ def test_a_failure_leaves_the_last_good_copy_and_the_last_success(verdict: Verdi
     assert (second["first_failure"], second["failure_count"]) == (NOON, 2)
 
 
-@pytest.mark.parametrize("verdict", [NOT_FOUND, failed(http(403)), failed(Cause.OWN_FAULT)])
+@pytest.mark.parametrize("verdict", [NOT_FOUND, failed(http(403)), failed(Cause.OWN_FAULT), ARCHIVED])
 def test_a_copy_of_another_address_is_no_copy(verdict: Verdict) -> None:
-    """The resource got a new URL, of which there is none yet. A row that another archiver wrote does not say of which
-    URL it is, and keeps it."""
+    """The resource got a new URL, of which there is none yet, be it because the archive is full. A row that another
+    archiver wrote does not say of which URL it is, and keeps it."""
     before = Previous(is_broken=False, checked_url="http://example.org/old.csv", cache_filepath="/a/b/c", etag="e")
     columns = check(verdict, before)
     assert columns | dataclasses.asdict(Copy()) == columns
