@@ -16,7 +16,7 @@ from psycopg2 import sql
 from ckanext.relay.devstack import postgres, solr, valkey
 
 #: Sites with a database, a Solr core and a Redis number of their own, beside those of the development stack.
-EXTRA_SITES = ("reference", "floor")
+EXTRA_SITES = ("reference", "floor", "target")
 #: The role that looks and copies: what it does is not counted.
 OBSERVER = "observer"
 

@@ -7,7 +7,6 @@ that hangs holds a thread and one of the turns of its host, and nothing else.
 from __future__ import annotations
 
 import contextlib
-import datetime
 import itertools
 import logging
 import os
@@ -20,8 +19,8 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
+from ckanext.relay import clock, lease
 from ckanext.relay import config as relay_config
-from ckanext.relay import lease
 from ckanext.relay.download import Downloader, DownloadFailed, Limits
 
 from . import checks, config, uploads
@@ -330,7 +329,7 @@ class Batch:
         mine = {each.link.resource_id: each for each in self._pending}
         if not mine:
             return []
-        now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
+        now = clock.now()
         rows = [self._row(each, now) for each in mine.values()]
         recorded = _patiently(partial(record.record_all, self._lease_id, rows))
         self._pending = [mine[each.link.resource_id] for each in recorded.busy]

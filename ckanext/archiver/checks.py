@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import logging
 import mimetypes
@@ -11,6 +10,7 @@ import shutil
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from . import fetcher
@@ -66,7 +66,7 @@ def ask(links: Sequence[Link], request: Request, session: Any, folder: str, stor
             return _judge(links, outcome, store)
         finally:
             if isinstance(outcome, Answer) and outcome.path:
-                _unlink(outcome.path)
+                Path(outcome.path).unlink(missing_ok=True)
     except Exception as error:  # the boundary of a thread: a mistake of ours must not look like one of the server
         log.exception("Checking resource %s failed", links[0].resource_id)
         reason = f"Error with the download: {type(error).__name__}: {error}"
@@ -122,11 +122,6 @@ def _another_name(path: str) -> str:
     except OSError:  # a file system that has no links
         shutil.copyfile(path, name)
     return name
-
-
-def _unlink(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
 
 
 def read(link: Link, upload: Upload, url: str) -> Checked:

@@ -3,75 +3,24 @@
 from __future__ import annotations
 
 import datetime
-import math
 import os
-from typing import Any
-from urllib.parse import urlsplit
 
 import ckan.plugins.toolkit as tk
 
 from ckanext.relay import config as relay_config
-from ckanext.relay.errors import ConfigurationError, redact
+from ckanext.relay.config import get, number, one_of, site_url, switch, url, whole
+from ckanext.relay.errors import ConfigurationError
 
 from .domain import plan
 from .domain.history import Confirm
 from .domain.host import Manners
-
-
-def _get(key: str) -> Any:
-    # tests and older portals put plain strings into the config at run time
-    return tk.config.get(key)
-
-
-def _number(key: str, default: float, least: float = 0, most: float = math.inf) -> float:
-    value = _get(key)
-    if value is None or value == "":
-        return default
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ConfigurationError(f"{key} is {value!r}, which is not a number") from None
-    if not least <= number <= most or math.isinf(number):
-        limits = f"less than {least:g}" if number < least else f"more than {most:g}"
-        raise ConfigurationError(f"{key} is {value!r}, which is {'not a number' if math.isnan(number) else limits}")
-    return number
-
-
-def _whole(key: str, default: int, least: int = 0, most: int = 2**63) -> int:
-    number = _number(key, default, least, most)
-    if not float(number).is_integer():
-        raise ConfigurationError(f"{key} is {_get(key)!r}, which is not a whole number")
-    return int(number)
-
-
-def _switch(key: str, default: bool) -> bool:
-    value = _get(key)
-    try:
-        return default if value is None or value == "" else bool(tk.asbool(value))
-    except ValueError:
-        raise ConfigurationError(f"{key} is {value!r}, which is neither true nor false") from None
-
-
-def _url(key: str, schemes: tuple[str, ...] = ("http", "https")) -> str | None:
-    value = str(_get(key) or "").strip()
-    if not value:
-        return None
-    try:
-        parts = urlsplit(value)
-        is_url = parts.scheme.lower() in schemes and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:  # brackets or a port that are none
-        is_url = False
-    if not is_url or any(character.isspace() for character in value):
-        raise ConfigurationError(f"{key} is {redact(value)!r}, which is no address with {' or '.join(schemes)}")
-    return value
-
 
 # -- where the copies are
 
 
 def archive_dir() -> str:
     """Return the absolute path of the folder in which copies are stored."""
-    path = str(_get("ckanext-archiver.archive_dir") or "/tmp/archive").strip()
+    path = str(get("ckanext-archiver.archive_dir") or "/tmp/archive").strip()
     if not os.path.isabs(path) or "\0" in path or os.path.normpath(path).strip("/") == "":
         raise ConfigurationError(f"ckanext-archiver.archive_dir is {path!r}, which is no absolute path of a folder")
     return os.path.normpath(path)
@@ -79,7 +28,7 @@ def archive_dir() -> str:
 
 def cache_url_root() -> str | None:
     """Return under which address a web server offers the folder, or None if the plugin does it itself."""
-    return _url("ckanext-archiver.cache_url_root")
+    return url("ckanext-archiver.cache_url_root")
 
 
 def x_accel_prefix() -> str | None:
@@ -87,7 +36,7 @@ def x_accel_prefix() -> str | None:
 
     :raises ConfigurationError: it does not begin with a slash
     """
-    prefix = str(_get("ckanext.archiver.x_accel_prefix") or "").strip()
+    prefix = str(get("ckanext.archiver.x_accel_prefix") or "").strip()
     if prefix and (not prefix.startswith("/") or not prefix.isprintable()):
         raise ConfigurationError(f"ckanext.archiver.x_accel_prefix is {prefix!r}, which does not begin with a slash")
     return f"{prefix.rstrip('/')}/" if prefix else None
@@ -95,12 +44,12 @@ def x_accel_prefix() -> str | None:
 
 def quota_bytes() -> int | None:
     """Return how many bytes the copies may take, or None for any number."""
-    return _whole("ckanext.archiver.quota_bytes", 0) or None
+    return whole("ckanext.archiver.quota_bytes", 0) or None
 
 
 def removal_grace() -> datetime.timedelta:
     """Return how long the copy of a resource that is gone stays."""
-    hours = _number("ckanext.archiver.removal_grace_hours", 24, most=24 * 3650)
+    hours = number("ckanext.archiver.removal_grace_hours", 24, most=24 * 3650)
     return datetime.timedelta(hours=hours)
 
 
@@ -109,27 +58,24 @@ def removal_grace() -> datetime.timedelta:
 
 def max_content_length() -> int:
     """Return from how many bytes on a file is not downloaded."""
-    return _whole("ckanext-archiver.max_content_length", 50_000_000, least=1)
+    return whole("ckanext-archiver.max_content_length", 50_000_000, least=1)
 
 
 def archive_cloud() -> bool:
     """Return whether uploads that CKAN keeps elsewhere are downloaded."""
-    return _switch("ckanext-archiver.archive_cloud", False)
+    return switch("ckanext-archiver.archive_cloud", False)
 
 
 def private_copies() -> bool:
     """Return whether copies of the resources of private datasets are kept."""
-    key, allowed = "ckanext.archiver.private_datasets", (plan.CHECK_ONLY, plan.ARCHIVE)
-    value = str(_get(key) or plan.CHECK_ONLY).strip().lower()
-    if value not in allowed:
-        raise ConfigurationError(f"{key} is {value!r}, which is none of {', '.join(allowed)}")
-    return value == plan.ARCHIVE
+    allowed = (plan.CHECK_ONLY, plan.ARCHIVE)
+    return one_of("ckanext.archiver.private_datasets", allowed, default=plan.CHECK_ONLY) == plan.ARCHIVE
 
 
 def policies() -> tuple[plan.Policy, ...]:
     """Return of which resources copies are kept; the first policy that is about one counts."""
     try:
-        return plan.policies(tk.aslist(_get("ckanext.archiver.policies") or []))
+        return plan.policies(tk.aslist(get("ckanext.archiver.policies") or []))
     except ValueError as error:
         raise ConfigurationError(f"ckanext.archiver.policies: {error}") from None
 
@@ -149,67 +95,62 @@ def settings() -> plan.Settings:
 # -- how it is asked for
 
 
-def site_url() -> str:
-    """Return the address of this portal, without a slash at its end."""
-    return str(_get("ckan.site_url") or "").rstrip("/")
-
-
 def site_url_internally() -> str:
     """Return by which address this portal reaches itself, without a slash at its end."""
-    return (_url("ckan.site_url_internally") or site_url()).rstrip("/")
+    return (url("ckan.site_url_internally") or site_url()).rstrip("/")
 
 
 def download_proxy() -> str | None:
     """Return the proxy for downloads, or None. It may hold a password: never log it."""
-    return _url("ckan.download_proxy")
+    return url("ckan.download_proxy")
 
 
 def user_agent() -> str:
     """Return how we call ourselves: printable ASCII, as a header must be."""
-    named = str(_get("ckanext-archiver.user_agent_string") or "").strip()
+    named = str(get("ckanext-archiver.user_agent_string") or "").strip()
     if named and not (named.isascii() and named.isprintable()):
         raise ConfigurationError(f"ckanext-archiver.user_agent_string is {named!r}, which is not plain ASCII text")
-    words = f"{_get('ckan.site_title') or 'CKAN'} {site_url()} ckanext-archiver".split()
+    words = f"{get('ckan.site_title') or 'CKAN'} {site_url()} ckanext-archiver".split()
     return named or " ".join(words).encode("ascii", "ignore").decode().strip()
 
 
 def verify_https() -> bool:
     """Return whether certificates of servers are verified."""
-    return _switch("ckanext-archiver.verify_https", True)
+    return switch("ckanext-archiver.verify_https", True)
 
 
 def connect_seconds() -> float:
     """Return how long connecting to a server may take."""
-    return _number("ckanext.archiver.connect_seconds", 10, least=0.1, most=3600)
+    return number("ckanext.archiver.connect_seconds", 10, least=0.1, most=3600)
 
 
 def read_seconds() -> float:
     """Return how long a server may send nothing."""
-    return _number("ckanext.archiver.read_seconds", 30, least=0.1, most=3600)
+    return number("ckanext.archiver.read_seconds", 30, least=0.1, most=3600)
 
 
 def total_seconds() -> float:
     """Return how long a download may take altogether."""
-    return _number("ckanext.archiver.total_seconds", 300, least=0.1, most=86400)
+    return number("ckanext.archiver.total_seconds", 300, least=0.1, most=86400)
 
 
 def workers() -> int:
     """Return how many worker processes may archive at a time, for each lane."""
-    return _whole("ckanext.archiver.workers", 4, least=1, most=1000)
+    return whole("ckanext.archiver.workers", 4, least=1, most=1000)
 
 
 def threads() -> int:
     """Return how many links a worker process asks for at a time."""
-    return _whole("ckanext.archiver.threads", 64, least=1, most=1000)
+    return whole("ckanext.archiver.threads", 64, least=1, most=1000)
 
 
 def manners() -> Manners:
     """Return how hosts are treated."""
     return Manners(
-        concurrency=_whole("ckanext.archiver.host_concurrency", 2, least=1, most=1000),
-        delay=_number("ckanext.archiver.host_delay", 0.1, most=3600),
-        breaker_failures=_whole("ckanext.archiver.breaker_failures", 5, least=1, most=1_000_000),
-        breaker_seconds=_number("ckanext.archiver.breaker_seconds", 300, least=1, most=6 * 3600),
+        concurrency=whole("ckanext.archiver.host_concurrency", 2, least=1, most=1000),
+        delay=number("ckanext.archiver.host_delay", 0.1, most=3600),
+        breaker_failures=whole("ckanext.archiver.breaker_failures", 5, least=1, most=1_000_000),
+        breaker_seconds=number("ckanext.archiver.breaker_seconds", 300, least=1, most=6 * 3600),
     )
 
 
@@ -218,19 +159,19 @@ def manners() -> Manners:
 
 def recheck_age() -> datetime.timedelta:
     """Return after how long a link that is well is checked again."""
-    return datetime.timedelta(days=_number("ckanext.archiver.recheck_days", 30, least=0.01, most=36500))
+    return datetime.timedelta(days=number("ckanext.archiver.recheck_days", 30, least=0.01, most=36500))
 
 
 def recheck_budget() -> int:
     """Return how many links a day are checked again because of their age; 0 for none."""
-    return _whole("ckanext.archiver.recheck_budget", 10_000, most=2**31 - 1)
+    return whole("ckanext.archiver.recheck_budget", 10_000, most=2**31 - 1)
 
 
 def confirm() -> Confirm:
     """Return when a link that fails is taken for broken."""
     return Confirm(
-        tries=_whole("ckanext.archiver.confirm_tries", 3, least=1, most=1000),
-        hours=_number("ckanext.archiver.confirm_hours", 24, most=24 * 365),
+        tries=whole("ckanext.archiver.confirm_tries", 3, least=1, most=1000),
+        hours=number("ckanext.archiver.confirm_hours", 24, most=24 * 365),
     )
 
 
@@ -239,12 +180,12 @@ def confirm() -> Confirm:
 
 def show_broken_status() -> bool:
     """Return whether pages say what is known of links."""
-    return _switch("ckanext.archiver.show_broken_status", True)
+    return switch("ckanext.archiver.show_broken_status", True)
 
 
 def show_cached_url() -> bool:
     """Return whether pages offer the copies."""
-    return _switch("ckanext.archiver.show_cached_url", True)
+    return switch("ckanext.archiver.show_cached_url", True)
 
 
 # -- all of it

@@ -67,7 +67,7 @@ def _asked(
     except DownloadFailed as error:
         return _failure(error, request, session.limits.total)
     except StorageFailed as error:
-        return Failure(Cause.DISK, str(error), request.url)
+        return Failure(Cause.DISK, str(error))
     return Answer(**vars(found))
 
 
@@ -77,7 +77,7 @@ def _failure(error: DownloadFailed, request: Request, total: float) -> Failure:
         message=error.message, seconds=seconds or 0, size=error.size, limit=request.max_bytes
     )
     cause = Cause.OWN_FAULT if error.kind == "proxy" else Cause(error.kind)
-    return Failure(cause, reason, error.url, error.redirects, error.status)
+    return Failure(cause, reason, error.redirects)
 
 
 def _may_be_service(outcome: Answer | Failure, probes: tuple[Probe, ...]) -> bool:

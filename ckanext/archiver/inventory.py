@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ import sqlalchemy as sa
 from ckan import model
 
 from .model import Archival, removals
+from .model.resources import is_there
 from .storage import Store
 
 _archival = Archival.__table__
@@ -25,9 +25,6 @@ PAGE = 1000
 NO_RESOURCE = "Resource not found"
 #: Upper bounds of the classes of ``size_classes``, in bytes.
 BOUNDS = tuple(10**power for power in range(3, 12))
-
-_live = sa.and_(_resource.c.state == "active", _package.c.state == "active")
-_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,7 @@ class Summary:
 
 def summary() -> Summary:
     """Count what there is."""
-    resources = sa.select(sa.func.count()).select_from(_of_datasets()).where(_live)
+    resources = sa.select(sa.func.count()).select_from(_of_datasets()).where(is_there)
     archivals = sa.select(sa.func.count(), sa.func.count(_archival.c.cache_url), sa.func.max(_archival.c.updated))
     archived, with_cache_url, latest = model.Session.execute(archivals).one()
     return Summary(model.Session.execute(resources).scalar() or 0, archived, with_cache_url, latest)
@@ -85,7 +82,7 @@ def size_classes() -> list[tuple[str, int, int]]:
     query = sa.select(bound, sa.func.count(), sa.func.sum(_archival.c.size)).select_from(
         _archival.join(_of_datasets(), _resource.c.id == _archival.c.resource_id)
     )
-    query = query.where(_live, _archival.c.cache_url.isnot(None), _archival.c.size.isnot(None)).group_by(bound)
+    query = query.where(is_there, _archival.c.cache_url.isnot(None), _archival.c.size.isnot(None)).group_by(bound)
     found = {bound: (count, int(size)) for bound, count, size in model.Session.execute(query)}
     named = [*((each, f"<{_size(each)}") for each in BOUNDS), (0, f">{_size(BOUNDS[-1])}")]
     return [(name, *found.get(each, (0, 0))) for each, name in named]
@@ -122,7 +119,9 @@ def delete(copies: Sequence[Large], store: Store) -> None:
 
 def forget_deleted() -> int:
     """Delete the archivals of resources that are deleted or gone, and return how many."""
-    live = sa.select(_resource.c.id).select_from(_of_datasets()).where(_live, _resource.c.id == _archival.c.resource_id)
+    live = (
+        sa.select(_resource.c.id).select_from(_of_datasets()).where(is_there, _resource.c.id == _archival.c.resource_id)
+    )
     count = model.Session.execute(sa.delete(_archival).where(~live.exists())).rowcount
     model.Session.commit()
     return int(count)
@@ -207,7 +206,7 @@ def migrate_folders(store: Store) -> Iterator[tuple[str, str]]:
         names = sorted(os.listdir(store.root))
     except FileNotFoundError:
         return
-    for name in filter(_UUID.fullmatch, names):
+    for name in filter(model.is_id, names):
         old, new = os.path.join(store.root, name), os.path.join(store.root, name[:2], name)
         if not os.path.isdir(old) or os.path.islink(old):
             continue

@@ -6,12 +6,9 @@ A facade over the runner: :mod:`ckanext.archiver.tasks` offers all of it, nothin
 from __future__ import annotations
 
 import dataclasses
-import datetime
-import hashlib
 import json
 import logging
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -21,6 +18,7 @@ from urllib.parse import quote
 import ckan.plugins.toolkit as tk
 from ckan import model
 
+from ckanext.relay import clock
 from ckanext.relay.download import DownloadFailed
 from ckanext.relay.errors import RelayError, RemoteTimeout, RemoteUnavailable, TooManyRedirects
 from ckanext.relay.http import relay_errors
@@ -35,11 +33,11 @@ from .domain.history import Copy
 from .domain.link import Link, Previous
 from .interfaces import IPipe
 from .model import Archival
-from .storage import StoreError, store
+from .storage import StoreError, sha256, store
 
 log = logging.getLogger(__name__)
 
-ALLOWED_SCHEMES = {"http", "https", "ftp"}
+ALLOWED_SCHEMES = set(urls.SCHEMES)
 #: The lane of who does not say.
 DEFAULT_QUEUE = "bulk"
 _NO_ANSWER = HOST_LEVEL | {Cause.TIMEOUT, Cause.INVALID_HTTP, Cause.REDIRECT_LOOP, Cause.INCOMPLETE}
@@ -230,19 +228,13 @@ def archive_resource(
     archive = store()
     try:
         saved = found["saved_file"]
-        path = archive.keep(resource["id"], file_name(resource["url"]), saved, _sha256(saved))
+        with open(saved, "rb") as file:
+            digest = sha256(file)
+        path = archive.keep(resource["id"], file_name(resource["url"]), saved, digest)
     except StoreError as error:
         raise ArchiveError(error.message) from error
     log.info("Archived resource %s as %s", resource["id"], path)
     return {"cache_filepath": path, "cache_url": f"{root.rstrip('/')}/{quote(archive.relative(path) or '')}"}
-
-
-def _sha256(path: str) -> str:
-    with open(path, "rb") as file:
-        digest = hashlib.sha256()
-        for piece in iter(lambda: file.read(1 << 20), b""):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 # -- services
@@ -333,8 +325,7 @@ def save_archival(
     previous = None if archival.status_id is None else _previous(archival)
     facts = history.Facts(str(resource.get("url") or ""), (), copy if download_result is not None else None)
     verdict = verdicts.Verdict(status_id, str(reason or ""), _CAUSES.get(status_id), url_redirected_to)
-    now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
-    columns = history.record(previous, verdict, facts, now, config.confirm())
+    columns = history.record(previous, verdict, facts, clock.now(), config.confirm())
     for name, value in {**columns, "redirects": None}.items():
         setattr(archival, name, value)
     model.Session.commit()
@@ -381,7 +372,7 @@ def tidy_url(url: str) -> str:
 
 def is_id(id_string: str) -> bool:
     """Return whether a text looks like the id of a resource: a UUID in lower case."""
-    return re.fullmatch(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", id_string) is not None
+    return bool(model.is_id(id_string))
 
 
 def verify_https() -> bool:

@@ -24,8 +24,8 @@ from ckanext.report.reports import combinations
 from ckanext.report.visibility import Viewer, visible_rows
 
 from .domain import history, status
-from .domain.changes import NOT_ARCHIVED_TYPES
-from .model import Archival
+from .model import Archival, removals
+from .model.resources import is_archived
 
 __all__ = [
     "IReport",
@@ -46,10 +46,7 @@ _package = model.Package.__table__
 _resource = model.Resource.__table__
 _group = model.Group.__table__
 _archival = Archival.__table__
-_of_dataset = sa.and_(
-    _package.c.state == _ACTIVE,
-    sa.func.coalesce(_package.c.type, "dataset").notin_(NOT_ARCHIVED_TYPES),
-)
+_of_dataset = sa.and_(_package.c.state == _ACTIVE, is_archived)
 _of_resource = sa.and_(_resource.c.package_id == _package.c.id, _resource.c.state == _ACTIVE)
 
 
@@ -315,7 +312,8 @@ broken_links_report_info: dict[str, Any] = {
 
 def archive_usage() -> dict[str, Any]:
     """Return for each organization how many resources it has, of how many there is a copy, and how large these are."""
-    is_copy = sa.and_(_archival.c.cache_filepath.isnot(None), sa.func.coalesce(_resource.c.url_type, "") != "upload")
+    is_linked = sa.func.coalesce(_resource.c.url_type, "") != "upload"
+    is_copy = sa.and_(_archival.c.cache_filepath.isnot(None), sa.or_(is_linked, removals.is_copy()))
     size = sa.func.coalesce(sa.func.sum(_archival.c.size).filter(is_copy), 0)
     counts = _counted(_grouped(sa.func.count(_resource.c.id), sa.func.count(_resource.c.id).filter(is_copy), size))
     organizations = _organizations()

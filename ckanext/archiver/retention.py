@@ -10,14 +10,13 @@ import logging
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import sqlalchemy as sa
 from ckan import model
 
 from ckanext.relay import lease, search
 
-from .model import Archival, lease_table, removals
+from .model import Archival, removals
 from .storage import Store, StoreError
 
 log = logging.getLogger(__name__)
@@ -27,17 +26,9 @@ _BATCH = 200
 _FRESH_SECONDS = 600
 
 
-@dataclass(frozen=True)
-class Swept:
-    """How many files a sweep removed: copies, and what workers that died left of contents and temporary folders."""
-
-    copies: int = 0
-    contents: int = 0
-    temporary: int = 0
-
-
-def sweep(store: Store) -> Swept:
-    """Remove what is due, and what workers that died left. Several may do this at a time.
+def sweep(store: Store) -> int:
+    """Remove what is due, and contents that workers that died left; return how many copies that were. Several may do
+    this at a time.
 
     :raises SearchUnavailable: Solr is away; searches show datasets with copies that are gone until these are indexed
     """
@@ -45,7 +36,8 @@ def sweep(store: Store) -> Swept:
     copies = 0
     while removed := _remove_due(store):
         copies += removed
-    return Swept(copies, store.sweep_contents(), store.sweep_temporary(lambda: lease.holders(lease_table)))
+    store.sweep_contents()
+    return copies
 
 
 def _remove_due(store: Store) -> int:

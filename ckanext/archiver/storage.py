@@ -362,8 +362,8 @@ class Store:
             found = os.fstat(former.fileno())
             if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
                 return
-            sha256 = _sha256(former)
-            content = os.path.join(self.root, ".content", sha256[:2], sha256)
+            digest = sha256(former)
+            content = os.path.join(self.root, ".content", digest[:2], digest)
             with contextlib.suppress(FileNotFoundError):
                 if os.path.samestat(os.lstat(content), found):
                     os.unlink(content)
@@ -390,7 +390,8 @@ def _settle(path: str) -> int:
         return os.fstat(file.fileno()).st_size
 
 
-def _sha256(file: BinaryIO) -> str:
+def sha256(file: BinaryIO) -> str:
+    """Return the SHA-256 of a file from where it is on, in hexadecimal."""
     digest = hashlib.sha256()
     for block in iter(lambda: file.read(1 << 20), b""):
         digest.update(block)

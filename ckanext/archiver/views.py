@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-from typing import Any
 from urllib.parse import quote
 
 import ckan.plugins.toolkit as tk
@@ -43,11 +42,12 @@ def download(id: str, resource_id: str, filename: str | None = None) -> Response
     :param filename: for people and programs that look at the end of an address; there is one copy, whatever it says
     """
     dataset = _dataset(id, resource_id)
-    archival = Archival.get_for_resource(resource_id=resource_id) if _has_copy(dataset, resource_id) else None
+    archival = Archival.get_for_resource(resource_id=resource_id)
+    # an archival may name a file that is no copy, such as an upload that CKAN has: that is not found
     path = store().find(archival.cache_filepath) if archival else None
     if archival is None or path is None:
         return tk.abort(404, tk._("There is no copy of this resource"))
-    if dataset.get("private"):
+    if dataset.private:
         tk.request.environ["__no_cache__"] = True  # CKAN makes it cacheable for all otherwise
     response = _by_nginx(path)
     if response is None:
@@ -57,27 +57,20 @@ def download(id: str, resource_id: str, filename: str | None = None) -> Response
     return response
 
 
-def _dataset(id: str, resource_id: str) -> dict[str, Any]:
-    """Return the dataset, if the user may see it and the resource."""
+def _dataset(id: str, resource_id: str) -> model.Package:
+    """Return the dataset, if the resource is there and of this dataset, and the user may see both."""
     context = {"user": tk.g.user, "auth_user_obj": getattr(tk.g, "userobj", None)}
     try:
-        dataset = tk.get_action("package_show")({**context}, {"id": id})
+        tk.check_access("package_show", {**context}, {"id": id})
         tk.check_access("resource_show", {**context}, {"id": resource_id})
     except tk.ObjectNotFound:
         tk.abort(404, tk._("Resource not found"))
     except tk.NotAuthorized:
         tk.abort(403, tk._("Not authorized to download resource"))
+    dataset, resource = model.Package.get(id), model.Resource.get(resource_id)
+    if dataset is None or resource is None or (resource.package_id, resource.state) != (dataset.id, model.State.ACTIVE):
+        tk.abort(404, tk._("Resource not found"))
     return dataset
-
-
-def _has_copy(dataset: dict[str, Any], resource_id: str) -> bool:
-    """Tell whether a resource is there, is of the dataset, and no upload: the archival of one names the original.
-
-    CKAN answers from the search index, which may not know yet that it is gone.
-    """
-    resource = model.Resource.get(resource_id)
-    mine = resource is not None and resource.package_id == dataset["id"] and resource.state == model.State.ACTIVE
-    return mine and resource.url_type != "upload"
 
 
 def _by_nginx(path: str) -> Response | None:

@@ -19,6 +19,7 @@ from typing import Any
 import ckan.plugins.toolkit as tk
 from ckan.lib import mailer
 
+from ckanext.relay import config as relay_config
 from ckanext.relay import lease, redaction, secrets
 
 from . import config
@@ -166,8 +167,8 @@ def get_mail_extra_vars(context: Any, source_id: str, status: Status) -> dict[st
     return counts | {
         "organization": (source.get("organization") or {}).get("name") or unset,
         "site_title": config.site_title(),
-        "site_url": config.site_url(),
-        "job_url": f"{config.site_url()}/harvest/{source['name']}/job/{job['id']}",
+        "site_url": relay_config.site_url(),
+        "job_url": f"{relay_config.site_url()}/harvest/{source['name']}/job/{job['id']}",
         "harvest_source_title": source["title"],
         "harvest_configuration": unset if configuration in (None, "", "{}") else configuration,
         "job_finished": job["finished"],

@@ -8,12 +8,10 @@ from typing import Any
 
 import ckan.plugins as p
 import ckan.plugins.toolkit as tk
-from ckan.exceptions import CkanConfigurationException
 from ckan.lib.plugins import DefaultDatasetForm
 
 from ckanext.relay import config as relay_config
 from ckanext.relay import redaction, search
-from ckanext.relay.errors import ConfigurationError
 
 from . import (
     activities,
@@ -68,10 +66,7 @@ class Harvest(p.SingletonPlugin, DefaultDatasetForm):
         Harvest.startup = True
         relay_config.add_older_broker_setting(config.broker_url)
         redaction.install()
-        try:
-            config.check()
-        except ConfigurationError as error:
-            raise CkanConfigurationException(f"{error} {error.hint or ''}".rstrip()) from None
+        relay_config.run_check(config.check)
         _configure_db_logger(config_)
         activities.keep_secrets_out()
         Harvest.startup = False

@@ -9,18 +9,18 @@ from typing import Any
 import sqlalchemy as sa
 from ckan import model
 
+from ckanext.relay import clock
 from ckanext.relay.errors import redact
 from ckanext.report.interfaces import IReport
 from ckanext.report.visibility import Viewer, visible_rows
 
 from .domain import source_state
-from .model import HarvestJob, HarvestObject, HarvestSource, record, stats
+from .model import HarvestJob, HarvestSource, stats
 
 __all__ = ["IReport", "harvest_status", "harvest_status_report_info"]
 
 _source = HarvestSource.__table__
 _job = HarvestJob.__table__
-_object = HarvestObject.__table__
 _package = model.Package.__table__
 _group = model.Group.__table__
 
@@ -36,8 +36,8 @@ def harvest_status() -> dict[str, Any]:
     sources = _sources()
     jobs = _newest_jobs([source.id for source in sources])
     counts = stats.job_stats([job.id for job in jobs.values()])
-    datasets = _datasets()
-    now = record.now()
+    datasets = stats.datasets_by_source()
+    now = clock.now()
     rows = []
     for source in sources:
         job = jobs.get(source.id)
@@ -88,14 +88,6 @@ def _newest_jobs(source_ids: list[str]) -> dict[str, Any]:
     newest = newest.where(_job.c.source_id.in_(source_ids))
     rows = model.Session.execute(newest.order_by(_job.c.source_id, _job.c.created.desc()))
     return {row.source_id: row for row in rows}
-
-
-def _datasets() -> dict[str, int]:
-    """Return how many public datasets come from each source now."""
-    of_source = sa.select(_object.c.harvest_source_id, sa.func.count(sa.distinct(_object.c.package_id)))
-    public = sa.and_(_package.c.state == model.State.ACTIVE, sa.not_(_package.c.private))
-    query = of_source.join(_package, _package.c.id == _object.c.package_id).where(_object.c.current, public)
-    return dict(model.Session.execute(query.group_by(_object.c.harvest_source_id)).all())
 
 
 def _iso(time: datetime.datetime | None) -> str | None:

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from ckan import model
 from ckan.lib.search import SearchError, SearchIndexError
 
-from ckanext.relay import lease, search
+from ckanext.relay import clock, lease, search
 from ckanext.relay.errors import RelayError
 
 from . import config, notifications, registry
@@ -419,7 +419,7 @@ def tick(source_id: str | None = None) -> Iterator[Next]:
 
 
 def _start_due() -> None:
-    for source_id in jobs.due_sources(record.now()):
+    for source_id in jobs.due_sources(clock.now()):
         with _apart(f"source {source_id}"):
             try:
                 jobs.start_due(source_id)
@@ -445,7 +445,7 @@ def _end_timed_out(source_id: str | None) -> Iterable[Next]:
     for job in (query.filter_by(source_id=source_id) if source_id else query).all():
         with _apart(f"job {job.id}"):
             last = job.get_last_action_time()
-            if last and (record.now() - last).total_seconds() > minutes * 60:
+            if last and (clock.now() - last).total_seconds() > minutes * 60:
                 error = f"Job {job.id} timeout: nothing happened for {minutes} minutes (ckan.harvest.timeout)"
                 mail = _mail(job.id)
                 record.abort(job, error)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -29,6 +30,7 @@ from ckan import model
 from ckan.exceptions import CkanConfigurationException
 from ckan.model import meta
 from kombu.exceptions import OperationalError
+from kombu.transport import TRANSPORT_ALIASES
 from kombu.utils.scheduling import round_robin_cycle
 from sqlalchemy import event
 
@@ -43,6 +45,8 @@ PRIORITY, BULK = "priority", "bulk"
 PRIORITY_TURNS = 4
 
 _OUTBOX = "ckanext.relay.outbox"
+
+TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = "ckanext.relay.redis_transport:Transport"
 
 
 class LaneOrder(round_robin_cycle):
@@ -87,6 +91,7 @@ _ckan: dict[str, flask.Flask] = {}
 _queues: set[str] = set()
 _sweeps: dict[str, str] = {}
 _worker = {"processes": 1}
+_broker = {"away_until": 0.0}
 
 
 def add_sweep(name: str, kind: str) -> None:
@@ -106,14 +111,18 @@ def queue(kind: str, lane: str) -> str:
 
 
 def send(task: celery.Task, *args: str, kind: str, lane: str = BULK, **options: Any) -> None:
-    """Send a task now. Its arguments are ids, never content.
+    """Send a task now. Its arguments are ids, never content. A broker that cannot be reached is left alone until the
+    next sweep, which sends again: who saves a hundred datasets must not wait for it a hundred times.
 
     :param options: Celery's own, such as ``countdown`` (seconds)
     """
+    if time.monotonic() < _broker["away_until"]:
+        return
     try:
         task.apply_async(args=args, queue=queue(kind, lane), retry=False, **options)
     except OperationalError as error:
         log.warning("The broker cannot be reached, %s%s waits for the next sweep: %s", task.name, args, error)
+        _broker["away_until"] = time.monotonic() + config.sweep_seconds()
 
 
 def purge(kind: str) -> None:
@@ -219,6 +228,7 @@ def _settings() -> dict[str, Any]:
             "global_keyprefix": f"ckanext-relay:{config.site_id()}:",
             "queue_order_strategy": "ckanext.relay.celery_app:LaneOrder",
             "socket_connect_timeout": 3,
+            "socket_timeout": 5,
             "visibility_timeout": 3600,
             # who sends from a web request must not wait long for a broker that is down
             "max_retries": 1,

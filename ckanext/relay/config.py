@@ -1,15 +1,102 @@
-"""Typed getters of the settings that all plugins share; the only reader of ``ckanext.relay.*``."""
+"""Typed getters of the settings that all plugins share, the only reader of ``ckanext.relay.*``; and what getters of
+the plugins are made of."""
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
+from urllib.parse import urlsplit
 
 import ckan.plugins.toolkit as tk
 import yaml
+from ckan.exceptions import CkanConfigurationException
 
+from .errors import ConfigurationError, redact
 from .ssrf import AddressPolicy, networks
+
+# -- settings of any kind: each raises ConfigurationError, which names the setting, for a value that it cannot take
+
+
+def get(key: str) -> Any:
+    """Return a value as it is: tests and older portals put plain strings into the config at run time."""
+    return tk.config.get(key)
+
+
+def number(key: str, default: float, least: float = 0, most: float = math.inf) -> float:
+    """Return a finite number; the default if nothing is set."""
+    value = get(key)
+    if value is None or value == "":
+        return default
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        raise ConfigurationError(f"{key} is {value!r}, which is not a number") from None
+    if not least <= found <= most or math.isinf(found):
+        limits = f"less than {least:g}" if found < least else f"more than {most:g}"
+        raise ConfigurationError(f"{key} is {value!r}, which is {'not a number' if math.isnan(found) else limits}")
+    return found
+
+
+def whole(key: str, default: int, least: int = 0, most: int = 2**63) -> int:
+    """Return a whole number; the default if nothing is set."""
+    found = number(key, default, least, most)
+    if not float(found).is_integer():
+        raise ConfigurationError(f"{key} is {get(key)!r}, which is not a whole number")
+    return int(found)
+
+
+def switch(key: str, default: bool) -> bool:
+    """Return whether something is switched on; the default if nothing is set."""
+    value = get(key)
+    try:
+        return default if value is None or value == "" else bool(tk.asbool(value))
+    except ValueError:
+        raise ConfigurationError(f"{key} is {value!r}, which is neither true nor false") from None
+
+
+def one_of(key: str, allowed: Collection[str], default: str) -> str:
+    """Return one of some words, in lower case; the default if nothing is set."""
+    value = str(get(key) or default).strip().lower()
+    if value not in allowed:
+        raise ConfigurationError(f"{key} is {value!r}, which is none of {', '.join(allowed)}")
+    return value
+
+
+def url(key: str, schemes: Collection[str] = ("http", "https")) -> str | None:
+    """Return an address with one of these schemes, or None if nothing is set."""
+    value = str(get(key) or "").strip()
+    if not value:
+        return None
+    try:
+        parts = urlsplit(value)
+        is_url = parts.scheme.lower() in schemes and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:  # brackets or a port that are none
+        is_url = False
+    if not is_url or any(character.isspace() for character in value):
+        raise ConfigurationError(f"{key} is {redact(value)!r}, which is no address with {' or '.join(schemes)}")
+    return value
+
+
+def run_check(check: Callable[[], None]) -> None:
+    """Check the settings of a plugin while CKAN configures it.
+
+    :param check: raises ConfigurationError if one is not what it must be
+    :raises CkanConfigurationException: with what that says, which CKAN prints without a traceback
+    """
+    try:
+        check()
+    except ConfigurationError as error:
+        raise CkanConfigurationException(f"{error} {error.hint or ''}".rstrip()) from None
+
+
+# -- settings that all plugins share
+
+
+def site_url() -> str:
+    """Return the address of this portal, without a slash at its end."""
+    return str(get("ckan.site_url") or "").rstrip("/")
 
 
 def site_id() -> str:

@@ -179,12 +179,14 @@ class RemoteStatus(RemoteError):
     """The other side answered with an error.
 
     :param status: the HTTP status, 400 or more
+    :param retry_after: for how many seconds the server wants to be left alone, None if it does not say
     """
 
-    def __init__(self, url: str, status: int, *, hint: str | None = None) -> None:
+    def __init__(self, url: str, status: int, *, hint: str | None = None, retry_after: float | None = None) -> None:
         phrase = next((known.phrase for known in HTTPStatus if known == status), "(no known status)")
         super().__init__(url, f"The server answered {status} {phrase}", hint=hint)
         self.status = status
+        self.retry_after = retry_after
         self.permanent = status not in _TEMPORARY_STATUSES
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import click
 import flask
 
+from ckanext.relay import config as relay_config
 from ckanext.relay.commands import as_json
 
-from . import config, model, runner
+from . import model, runner
 from .report_registry import Options, Report, ReportRegistry
 
 
@@ -123,4 +124,4 @@ def _request_context() -> Any:
     app = click.get_current_context().meta.get("flask_app")
     if app is None or flask.has_request_context():
         return contextlib.nullcontext()
-    return app.test_request_context(base_url=config.site_url() or None)
+    return app.test_request_context(base_url=relay_config.site_url() or None)

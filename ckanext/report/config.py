@@ -9,29 +9,22 @@ import ckan.plugins.toolkit as tk
 from ckan import model
 from ckan.lib.helpers import get_display_timezone
 
+from ckanext.relay.config import get, whole
 from ckanext.relay.errors import ConfigurationError
 
 from .domain.notes import Notes, NotesError, understand
 
 _NOTES = "ckanext-report.notes.dataset"
-_HOURS = "ckanext.report.generate_hours"
 
 
 def generate_hours() -> int:
     """Return after how many hours the workers generate a report again; 0 if they never do."""
-    value = tk.config.get(_HOURS)
-    try:
-        hours = 24 if value is None or value == "" else int(value)
-    except (TypeError, ValueError):
-        hours = -1
-    if hours < 0:
-        raise ConfigurationError(f"{_HOURS} is {value!r}, which is not a number of hours")
-    return hours
+    return whole("ckanext.report.generate_hours", 24)
 
 
 def has_notes() -> bool:
     """Return whether there is a setting for notes on datasets."""
-    return bool(str(tk.config.get(_NOTES) or "").strip())
+    return bool(str(get(_NOTES) or "").strip())
 
 
 def notes() -> Notes:
@@ -39,7 +32,7 @@ def notes() -> Notes:
 
     :raises ConfigurationError: the setting holds something that is not understood
     """
-    expression = str(tk.config.get(_NOTES) or "")
+    expression = str(get(_NOTES) or "")
     try:
         return _understood(expression)
     except NotesError as error:
@@ -57,11 +50,6 @@ def _understood(expression: str) -> Notes:
 def hour_of_day() -> int:
     """Return the hour that it is where the portal is, 0 to 23, by ``ckan.display_timezone``."""
     return datetime.datetime.now(get_display_timezone()).hour
-
-
-def site_url() -> str:
-    """Return the address of this portal."""
-    return str(tk.config.get("ckan.site_url") or "")
 
 
 def checks_forms() -> bool:

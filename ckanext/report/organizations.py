@@ -21,6 +21,12 @@ def all_organizations(include_none: bool = False) -> list[str | None]:
     return [None, *names] if include_none else names
 
 
+def is_active(name: str) -> bool:
+    """Return whether there is an active organization of this name."""
+    query = model.Session.query(model.Group.id).filter_by(name=name, state="active", is_organization=True)
+    return query.first() is not None
+
+
 def go_down_tree(organization: model.Group) -> Iterator[model.Group]:
     """Yield an organization, then all that are below it."""
     seen = {organization.id}

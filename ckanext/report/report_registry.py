@@ -10,11 +10,13 @@ from typing import Any
 import ckan.plugins as p
 import ckan.plugins.toolkit as tk
 
+from ckanext.relay.clock import now
+
 from . import runner, stored
 from .domain.options import extract_entity_name, key_of
 from .domain.schedule import FRESH
 from .interfaces import IReport
-from .model import DataCache, now
+from .model import DataCache
 from .visibility import UNSAID, Viewer, visible_rows
 
 __all__ = ["Report", "ReportRegistry", "extract_entity_name"]

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from ckan import model
 
 from ckanext.relay import lease, redaction
+from ckanext.relay.clock import now
 
 from . import config
 from .domain.options import extract_entity_name
 from .domain.schedule import is_due
-from .model import DataCache, now
+from .model import DataCache
 
 if TYPE_CHECKING:
     from .report_registry import Report

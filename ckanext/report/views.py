@@ -11,7 +11,7 @@ import ckan.plugins.toolkit as tk
 from ckan.lib.pagination import Page
 from flask import Blueprint, Response, current_app
 
-from . import config, runner
+from . import config, organizations, runner
 from .domain.table import csv_lines, ensure_data_is_dicts, json_pieces
 from .model import DataCache
 from .report_registry import Report, ReportRegistry
@@ -137,25 +137,23 @@ def _refresh(found: Report, options: dict[str, Any]) -> Any:
 
 def _data(found: Report, options: dict[str, Any]) -> tuple[Any, datetime.datetime | None]:
     try:
-        data, created = tk.get_action("report_data_get")(_context(), {"id": found.name, "options": options})
+        context = _context() | {"for_view": True}
+        data, created = tk.get_action("report_data_get")(context, {"id": found.name, "options": options})
     except tk.NotAuthorized as error:
         tk.abort(401, str(error.message or tk._("Not authorized to see the report")))
     except tk.ObjectNotFound:
-        if options.get("organization") and _organization(options["organization"]) is None:
+        if options.get("organization") and not organizations.is_active(options["organization"]):
             tk.abort(404, tk._("There is no organization {0}").format(options["organization"]))
         return None, None
-    return data, datetime.datetime.fromisoformat(created)
-
-
-def _organization(name: str) -> Any:
-    return next((title for each, title in tk.h.report__organization_list() if each == name), None)
+    return {**data}, datetime.datetime.fromisoformat(created)
 
 
 def _page(found: Report, options: dict[str, Any], data: Any, created: datetime.datetime | None) -> str:
     table = data.get("table") if data else None
     page = _paged(found, table)
-    if page is not None:
-        data = {**data, "table": list(page)}
+    if table:
+        # templates may change the rows that they show
+        data["table"] = [row.copy() for row in (table if page is None else page)]
     # templates that were written for older versions of CKAN look here
     tk.g.data, tk.g.options = data, options
     sysadmin = tk.h.check_access("report_refresh", {"id": found.name})

@@ -12,9 +12,7 @@ from ckanext.archiver.domain import status
 from ckanext.archiver.model import requests
 from ckanext.archiver.model.resources import Wanted
 from ckanext.relay.celery_app import BULK, PRIORITY
-from ckanext.relay.commands import as_json, echo_json
-
-from .output import Command, with_progress
+from ckanext.relay.commands import Command, as_json, echo_json, with_progress
 
 log = logging.getLogger(__name__)
 

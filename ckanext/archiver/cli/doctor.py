@@ -5,9 +5,7 @@ from __future__ import annotations
 import click
 
 from ckanext.archiver import doctor
-from ckanext.relay.commands import as_json, end_with
-
-from .output import Command
+from ckanext.relay.commands import Command, as_json, end_with
 
 
 @click.command("doctor", cls=Command)

@@ -10,9 +10,7 @@ import click
 
 from ckanext.archiver import config, inventory
 from ckanext.archiver.storage import store
-from ckanext.relay.commands import as_json, echo_json
-
-from .output import Command, with_progress
+from ckanext.relay.commands import Command, as_json, echo_json, with_progress
 
 
 @click.command("migrate-archive-dirs", cls=Command)

@@ -9,9 +9,7 @@ from ckan import model
 
 from ckanext.archiver import inventory
 from ckanext.archiver.model import Archival, init_tables
-from ckanext.relay.commands import as_json, echo_json
-
-from .output import Command, with_progress
+from ckanext.relay.commands import Command, as_json, echo_json, with_progress
 
 
 @click.command("init", cls=Command)

@@ -52,15 +52,9 @@ class Failure:
     """There is no answer, or none that was taken.
 
     :ivar message: the reason to be recorded, complete
-    :ivar url: that failed, without user and password
     :ivar redirects: as those of an answer
-    :ivar status: of HTTP or FTP, if there was one
-    :ivar retry_after: as that of an answer
     """
 
     cause: Cause
     message: str
-    url: str = ""
     redirects: tuple[tuple[int, str], ...] = ()
-    status: int | None = None
-    retry_after: float | None = None

@@ -26,7 +26,7 @@ class Manners:
     """How to treat hosts; times in seconds.
 
     :ivar concurrency: requests at a time
-    :ivar delay: between the starts of two requests
+    :ivar delay: between the starts of two requests; half of it after an answer that a file is as it was
     :ivar breaker_failures: after so many failures in a row a host is left alone
     :ivar breaker_seconds: for so long, and twice as long after each one more
     """
@@ -58,7 +58,7 @@ class Host:
         # who comes back to a host that was left alone asks it for one link first
         self._concurrency = 1 if failures >= manners.breaker_failures else manners.concurrency
         self._enough = 1 if failures >= ENOUGH else ENOUGH
-        self._next_start = 0.0
+        self._last_start = self._next_start = 0.0
         self._in_a_row: dict[str | None, set[str]] = {}
         self._condemned: dict[str | None, Failure] = {}
 
@@ -74,7 +74,7 @@ class Host:
     def begin(self, now: float) -> None:
         """Note that a request begins."""
         self.busy += 1
-        self._next_start = now + self._manners.delay
+        self._last_start, self._next_start = now, now + self._manners.delay
 
     def end(self, resource_id: str, url: str, outcome: Answer | Failure | None) -> None:
         """Note what became of a request.
@@ -85,8 +85,11 @@ class Host:
         self.busy -= 1
         if outcome is None or (isinstance(outcome, Failure) and outcome.cause in _OURS):
             return
-        if outcome.retry_after:
+        if isinstance(outcome, Answer) and outcome.retry_after:
             self._leave_alone(min(outcome.retry_after, LONGEST_WAIT))
+        if isinstance(outcome, Answer) and outcome.status == 304 and not outcome.redirects:
+            # the host had no file to send, which costs it little
+            self._next_start = self._last_start + self._manners.delay / 2
         if isinstance(outcome, Answer) or outcome.redirects or outcome.cause not in DOUBTFUL:
             self.failures = 0
             self.answered = True

@@ -8,13 +8,11 @@ import datetime
 
 @dataclasses.dataclass(frozen=True)
 class Previous:
-    """The archival of a resource as it stands before a check. Times are UTC, naive.
+    """What a check needs to know of the archival of a resource as it stands before. Times are UTC, naive.
 
-    :ivar status_id: of the latest attempt
     :ivar is_broken: by the latest attempt; None: not sure
     :ivar checked_url: URL of the resource at the latest attempt; None in rows that another archiver wrote
     :ivar verdict: the confirmed one: ``ok``, ``broken`` or ``unsure``; None: not confirmed yet
-    :ivar cause: of the latest attempt, a value of :class:`.cause.Cause`
     :ivar suspect_since: since when the link fails in a way that will make it broken; None: it is not suspect
     :ivar suspect_count: how many tries failed in that way since then
     """
@@ -22,18 +20,11 @@ class Previous:
     etag: str | None = None
     last_modified: str | None = None
     cache_filepath: str | None = None
-    hash: str | None = None
-    sha256: str | None = None
-    size: int | None = None
-    mimetype: str | None = None
-    status_id: int | None = None
     is_broken: bool | None = None
     checked_url: str | None = None
     first_failure: datetime.datetime | None = None
-    last_success: datetime.datetime | None = None
     failure_count: int = 0
     verdict: str | None = None
-    cause: str | None = None
     suspect_since: datetime.datetime | None = None
     suspect_count: int = 0
 
@@ -48,7 +39,6 @@ class Link:
     :ivar organization: name of the organization that owns the dataset
     :ivar private: whether the dataset is private
     :ivar lane: ``priority`` or ``bulk``
-    :ivar name: of the dataset
     :ivar host: that the URL names, lower case, with its port unless that is a usual one; empty if it names none
     :ivar tries: how often a check of it came to nothing by our own fault
     :ivar fingerprint: of all that asks for a new check when it changes; who records a check shows that it is still so
@@ -62,7 +52,6 @@ class Link:
     organization: str | None = None
     private: bool = False
     lane: str = "bulk"
-    name: str | None = None
     previous: Previous | None = None
     host: str = ""
     tries: int = 0

@@ -35,7 +35,6 @@ class Verdict:
     :ivar cause: for machines; None if all is well
     :ivar url_redirected_to: where the link led in the end, if elsewhere
     :ivar keep: whether the file that was fetched becomes the copy
-    :ivar request_type: ``GET``, or as which service the answer was recognized
     """
 
     status_id: int
@@ -43,7 +42,6 @@ class Verdict:
     cause: Cause | None = None
     url_redirected_to: str | None = None
     keep: bool = False
-    request_type: str = "GET"
 
 
 def status_id(cause: Cause) -> int:
@@ -60,11 +58,11 @@ def classify(link: Link, outcome: Answer | Failure) -> Verdict:
     fault = fault_of(outcome, link.format)
     if fault:
         cause, reason = fault
-        return Verdict(status_id(cause), reason, cause, redirected, request_type=outcome.request_type)
+        return Verdict(status_id(cause), reason, cause, redirected)
     if outcome.status == 304:
         return Verdict(status.NOT_CHANGED, url_redirected_to=redirected)
     kept = outcome.path is not None
-    return Verdict(status.ARCHIVED, "", None, redirected, kept, outcome.request_type)
+    return Verdict(status.ARCHIVED, "", None, redirected, kept)
 
 
 def fault_of(answer: Answer, declared: str | None) -> tuple[Cause, str] | None:

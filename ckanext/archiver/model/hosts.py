@@ -14,7 +14,7 @@ from ckanext.relay import lease
 from ckanext.relay.celery_app import PRIORITY
 
 from .resources import among
-from .tables import host_table, is_open, lease_table, link_table
+from .tables import host_table, is_open, lease_table, link_table, may_be_asked
 
 _host = host_table
 _link = link_table
@@ -92,7 +92,6 @@ def claim(lease_id: str, limit: int, lane: str | None = None, named: Collection[
     wanted = _host.c.priority_due <= lease.now if lane == PRIORITY else _host.c.due <= lease.now
     if named is not None:
         wanted = sa.and_(wanted, among(_host.c.host, named))
-    may_be_asked = sa.or_(_host.c.not_before.is_(None), _host.c.not_before <= lease.now)
     is_urgent = sa.func.coalesce(_host.c.priority_due <= lease.now, sa.false())
     picked = (
         sa.select(_host.c.host, _host.c.claimed_by)
@@ -120,10 +119,6 @@ def record(lease_id: str, known: Iterable[Known]) -> None:
                 values["not_before"] = lease.now + datetime.timedelta(seconds=each.pause)
             if each.answered:
                 values["last_answer"] = lease.now
-            if each.failures == 0:
-                values["down_since"] = None
-            else:
-                values["down_since"] = sa.func.coalesce(_host.c.down_since, lease.now)
             mine = sa.and_(_host.c.host == each.host, _host.c.claimed_by == lease_id)
             connection.execute(sa.update(_host).where(mine).values(values))
 
@@ -153,7 +148,6 @@ def witnesses(hosts: Collection[str], limit: int) -> list[str]:
 def are_due(lane: str | None = None) -> bool:
     """Return whether a worker would find a host to claim."""
     due = _host.c.priority_due if lane == PRIORITY else _host.c.due
-    may_be_asked = sa.or_(_host.c.not_before.is_(None), _host.c.not_before <= lease.now)
     query = sa.select(_host.c.host).where(due <= lease.now, may_be_asked)
     return bool(lease.claim(query.where(lease.is_free(lease_table, _host.c.claimed_by)).limit(1)))
 

@@ -14,8 +14,8 @@ from ckanext.archiver.domain.link import Link, Previous
 from ckanext.relay import lease
 from ckanext.relay.celery_app import BULK, PRIORITY
 
-from .resources import ACTIVE, among, not_among, package, resource
-from .tables import Archival, host_table, is_open, link_table
+from .resources import among, is_there, not_among, package, resource
+from .tables import Archival, host_table, is_open, link_table, may_be_asked
 
 _archival = Archival.__table__
 _group = model.Group.__table__
@@ -86,11 +86,10 @@ def _first(lane: str, claimed: Any, each: int, conditions: list[Any]) -> Any:
 
 
 def _load(link: Any, urls: Any) -> list[Link]:
-    is_there = sa.and_(resource.c.state == ACTIVE, package.c.state == ACTIVE)
     query = (
         sa.select(
             *(link.c.resource_id, package.c.id.label("package_id"), link.c.url, resource.c.url_type, resource.c.format),
-            *(_group.c.name.label("organization"), package.c.private, link.c.lane, package.c.name, link.c.host),
+            *(_group.c.name.label("organization"), package.c.private, link.c.lane, link.c.host),
             *(link.c.tries, link.c.fingerprint, is_there.label("is_there"), _archival.c.id.label("archival_id")),
             *(_archival.c[name].label(f"previous_{name}") for name in _PREVIOUS),
         )
@@ -124,7 +123,6 @@ def _made(row: Any) -> Link:
         organization=row.organization,
         private=bool(row.private),
         lane=row.lane,
-        name=row.name,
         previous=previous,
         host=row.host,
         tries=row.tries,
@@ -149,7 +147,6 @@ def put_off(lease_id: str, resource_ids: Collection[str], seconds: float, own_fa
 
 def hosts_of(resource_ids: Collection[str]) -> set[str]:
     """Return the hosts that may be asked now of those of these resources whose links are due."""
-    may_be_asked = sa.or_(_host.c.not_before.is_(None), _host.c.not_before <= lease.now)
     query = sa.select(_link.c.host).join(_host, _host.c.host == _link.c.host).distinct()
     of_these = among(_link.c.resource_id, resource_ids)
     return {row.host for row in lease.claim(query.where(is_open, of_these, _link.c.due <= lease.now, may_be_asked))}

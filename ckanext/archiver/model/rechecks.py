@@ -7,7 +7,7 @@ import datetime
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from ckanext.relay import lease
+from ckanext.relay import clock, lease
 from ckanext.relay.celery_app import BULK
 
 from . import requests
@@ -37,7 +37,7 @@ def request(budget: int, batch: int = BATCH) -> int:
 
 
 def _request(budget: int, batch: int) -> int:
-    today = datetime.datetime.utcnow().date()
+    today = clock.now().date()
     with lease.transaction() as connection:
         made = postgresql.insert(_day).values(day=today, rechecks=0)
         connection.execute(made.on_conflict_do_nothing())
@@ -61,10 +61,3 @@ def _request(budget: int, batch: int) -> int:
         else:
             connection.execute(sa.delete(_day).where(_day.c.day < today - datetime.timedelta(days=30)))
     return len(ids)
-
-
-def used() -> int:
-    """Return how many links were asked for today because of their age."""
-    today = datetime.datetime.utcnow().date()
-    rows = lease.claim(sa.select(_day.c.rechecks).where(_day.c.day == today))
-    return int(rows[0].rechecks) if rows else 0

@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql
 
 from ckanext.archiver.domain import history
 from ckanext.archiver.domain.link import Link
-from ckanext.relay import lease
+from ckanext.relay import clock, lease
 
 from . import removals
 from .resources import among
@@ -115,7 +115,7 @@ def _storable(value: Any) -> Any:
 
 
 def _write_archivals(rows: Mapping[str, dict[str, Any]], connection: Any) -> None:
-    now = datetime.datetime.utcnow()
+    now = clock.now()
     made = postgresql.insert(_archival)
     connection.execute(
         made.on_conflict_do_update(

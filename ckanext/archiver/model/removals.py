@@ -8,19 +8,17 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import sqlalchemy as sa
-from ckan import model
 from sqlalchemy.dialects import postgresql
 
 from ckanext.archiver import config
 from ckanext.archiver.domain.history import Copy
 from ckanext.relay import lease
 
-from .resources import package, resource
-from .tables import Archival, removal_table
+from .resources import is_there, package, resource
+from .tables import Archival, removal_table, statement_time
 
 _archival = Archival.__table__
 _removal = removal_table
-_now = sa.func.timezone("utc", sa.func.statement_timestamp(), type_=sa.DateTime)
 
 #: What is known of a copy, and is no more when it is removed.
 OF_A_COPY = tuple(field.name for field in dataclasses.fields(Copy))
@@ -30,10 +28,9 @@ def put_gone() -> None:
     """Have the copies removed, after the grace, of resources that are gone, by whichever way, and of those of private
     datasets where private ones have none. What is known of a resource that does not come back is forgotten."""
     with lease.transaction() as connection:
-        is_copy = _archival.c.cache_filepath.startswith(_folder(), autoescape=True)
-        copies = sa.select(_archival.c.cache_filepath, _archival.c.resource_id, _now + config.removal_grace())
+        copies = sa.select(_archival.c.cache_filepath, _archival.c.resource_id, statement_time + config.removal_grace())
         made = postgresql.insert(_removal).from_select(
-            ["path", "resource_id", "due"], copies.where(sa.not_(_is_needed()), is_copy)
+            ["path", "resource_id", "due"], copies.where(sa.not_(_is_needed()), is_copy())
         )
         connection.execute(made.on_conflict_do_nothing())
         there = sa.exists().where(resource.c.id == _archival.c.resource_id)
@@ -41,12 +38,16 @@ def put_gone() -> None:
         connection.execute(sa.delete(_archival).where(_archival.c.id.in_(purged.scalar_subquery())))
 
 
+def is_copy() -> Any:
+    """Return the condition that an archival names a file in the archive: an upload that CKAN has is none."""
+    return _archival.c.cache_filepath.startswith(_folder(), autoescape=True)
+
+
 def _is_needed() -> Any:
     """Return the condition that a copy is to be there that an archival names."""
-    active = sa.and_(resource.c.state == model.State.ACTIVE, package.c.state == model.State.ACTIVE)
     has_copies = sa.true() if config.private_copies() else sa.not_(sa.func.coalesce(package.c.private, sa.false()))
     of_dataset = resource.join(package, package.c.id == resource.c.package_id)
-    needing = sa.select(resource.c.id).select_from(of_dataset).where(active, has_copies)
+    needing = sa.select(resource.c.id).select_from(of_dataset).where(is_there, has_copies)
     return needing.where(resource.c.id == _archival.c.resource_id).exists()
 
 
@@ -55,7 +56,7 @@ def put_paths(paths: Iterable[tuple[str, str]], connection: Any) -> None:
 
     :param paths: resource id and path of each; what is not in the archive is passed over
     """
-    due = _now + config.removal_grace()
+    due = statement_time + config.removal_grace()
     rows = [
         {"path": path, "resource_id": resource_id, "due": due}
         for resource_id, path in sorted(paths)
@@ -79,7 +80,7 @@ def due(limit: int) -> Iterator[list[str]]:
     Somebody who makes such a copy at the same time waits until the block ends.
     """
     with lease.transaction() as connection:
-        query = sa.select(_removal).where(_removal.c.due <= _now).order_by(_removal.c.due, _removal.c.path)
+        query = sa.select(_removal).where(_removal.c.due <= statement_time).order_by(_removal.c.due, _removal.c.path)
         rows = list(connection.execute(query.limit(limit).with_for_update(skip_locked=True)))
         needed = _needed(rows, connection)
         yield [row.path for row in rows if row.path not in needed]

@@ -19,14 +19,11 @@ from ckanext.relay import lease
 from ckanext.relay.celery_app import PRIORITY
 
 from .resources import Wanted, among, facts, package, resource
-from .tables import Archival, link_table
+from .tables import Archival, link_table, statement_time
 
 _link = link_table
 _archival = Archival.__table__
 _KEPT = ("resource_id", "package_id", "url", "url_hash", "host", "fingerprint")
-
-#: The time of a statement, which is the same for all of its rows.
-_now = sa.func.timezone("utc", sa.func.statement_timestamp(), type_=sa.DateTime)
 
 
 def request(lane: str, wanted: Wanted, connection: Any = None) -> int:
@@ -40,7 +37,7 @@ def request(lane: str, wanted: Wanted, connection: Any = None) -> int:
 
 def _request(lane: str, wanted: Wanted) -> Any:
     found = facts().where(wanted.condition()).cte("found")
-    asked: dict[str, Any] = {"lane": sa.literal(lane), "due": _now, "tries": sa.literal(0)}
+    asked: dict[str, Any] = {"lane": sa.literal(lane), "due": statement_time, "tries": sa.literal(0)}
     asked |= dict.fromkeys(("suspect", "succeeded", "shows"), sa.false())
     query = sa.select(*found.c, *asked.values()).order_by(found.c.resource_id)
     if wanted.packages is None and wanted.resources is None:
@@ -68,7 +65,7 @@ def _is_anew(new: Any) -> Any:
 def _differs(new: Any, lane: str) -> Any:
     """Return the condition that a link would not stay as it is: those that would are not written."""
     more_urgent = _link.c.lane != PRIORITY if lane == PRIORITY else sa.false()
-    return sa.or_(_is_anew(new), _link.c.package_id != new.package_id, _link.c.due > _now, more_urgent)
+    return sa.or_(_is_anew(new), _link.c.package_id != new.package_id, _link.c.due > statement_time, more_urgent)
 
 
 def _passing_over(query: sa.sql.Select, found: Any, lane: str) -> sa.sql.Select:
@@ -129,7 +126,7 @@ def adopt(age: datetime.timedelta) -> int:
     :param age: after how long a link that is well is checked again
     """
     well = sa.and_(_archival.c.is_broken.is_(False), _archival.c.updated.isnot(None))
-    recheck_at = sa.case((well, _archival.c.updated + age), else_=_now)
+    recheck_at = sa.case((well, _archival.c.updated + age), else_=statement_time)
     columns = (*_KEPT, "tries", "checked", "recheck_at", "suspect", "succeeded", "shows")
     query = facts(sa.literal(0), _archival.c.updated, recheck_at, sa.false(), sa.false(), sa.false())
     query = query.outerjoin(_archival, _archival.c.resource_id == resource.c.id)

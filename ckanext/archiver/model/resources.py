@@ -25,12 +25,11 @@ _USUAL_PORT = ":(?:80|443|21)$"
 #: A host has 253 characters at most; PostgreSQL would refuse to index a much longer text.
 _LONGEST_HOST = 255
 
-#: A resource that is to be checked. (The type of a dataset may be missing in old databases.)
-is_active = sa.and_(
-    resource.c.state == ACTIVE,
-    package.c.state == ACTIVE,
-    sa.func.coalesce(package.c.type, "dataset").notin_(NOT_ARCHIVED_TYPES),
-)
+is_there = sa.and_(resource.c.state == ACTIVE, package.c.state == ACTIVE)
+#: A dataset whose links are checked, if it is there. (Its type may be missing in old databases.)
+is_archived = sa.func.coalesce(package.c.type, "dataset").notin_(NOT_ARCHIVED_TYPES)
+#: A resource that is to be checked.
+is_active = sa.and_(is_there, is_archived)
 
 
 @dataclasses.dataclass(frozen=True)

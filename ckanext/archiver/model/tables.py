@@ -5,17 +5,16 @@ Columns that existing databases do not have are added by our own migration and s
 
 from __future__ import annotations
 
-import datetime
-import uuid
 from typing import Any
 
 import sqlalchemy as sa
 from ckan import model
 from ckan.lib.dictization import table_dictize
+from ckan.model.types import make_uuid
 from sqlalchemy.orm import declarative_base
 
 from ckanext.archiver.domain import status
-from ckanext.relay import lease
+from ckanext.relay import clock, lease
 from ckanext.relay.errors import redact
 
 # The tables of CKAN are none of its own: others create, and drop, all that is in this metadata.
@@ -28,11 +27,6 @@ column: Any = sa.Column
 TEXT = sa.UnicodeText
 
 broken_enum = {True: "Broken", None: "Not sure if broken", False: "Downloaded OK"}
-
-
-def make_uuid() -> str:
-    """Return a new id."""
-    return str(uuid.uuid4())
 
 
 class Status:
@@ -96,7 +90,7 @@ class Archival(Base):
     first_failure = column(sa.DateTime)
     last_success = column(sa.DateTime)
     failure_count = column(sa.Integer, default=0)
-    created = column(sa.DateTime, default=datetime.datetime.utcnow)
+    created = column(sa.DateTime, default=clock.now)
     updated = column(sa.DateTime)
     # ours
     cause = column(TEXT)
@@ -210,7 +204,6 @@ host_table = sa.Table(
     sa.Column("not_before", sa.DateTime),
     sa.Column("failures", sa.Integer, nullable=False),
     sa.Column("last_answer", sa.DateTime),
-    sa.Column("down_since", sa.DateTime),
 )
 removal_table = sa.Table(
     "archiver_removal",
@@ -227,7 +220,11 @@ day_table = sa.Table(
 )
 lease_table = lease.table("archiver_lease", metadata)
 
+#: The time of a statement, which is the same for all of its rows.
+statement_time = sa.func.timezone("utc", sa.func.statement_timestamp(), type_=sa.DateTime)
 is_open = link_table.c.lane.isnot(None)
+#: A host that is not to be left alone just now.
+may_be_asked = sa.or_(host_table.c.not_before.is_(None), host_table.c.not_before <= lease.now)
 sa.Index("archiver_link_due_idx", link_table.c.lane, link_table.c.host, link_table.c.due, postgresql_where=is_open)
 sa.Index(
     "archiver_link_recheck_idx",

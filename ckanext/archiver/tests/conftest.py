@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ckanext.relay.tests.fixtures import certificates, ftp, names, server  # noqa: F401
+
 if TYPE_CHECKING:
     from ckanext.archiver.plugin import TestIPipePlugin
     from ckanext.archiver.tests.web import Web
@@ -92,6 +94,14 @@ def cli(cli: Any) -> Any:
     """CKAN's runner of commands, which keeps what they print apart from what they log."""
     cli.mix_stderr = False  # as click does from 8.2 on; CKAN 2.11 has an older one
     return cli
+
+
+@pytest.fixture
+def resource() -> dict[str, Any]:
+    """A resource of a new dataset that was not checked yet; for those who have a portal."""
+    from ckanext.archiver.tests.portal import make_dataset
+
+    return dict(make_dataset()["resources"][0])
 
 
 @pytest.fixture

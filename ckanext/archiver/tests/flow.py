@@ -16,8 +16,9 @@ import psycopg2
 from psycopg2.extras import execute_values
 
 from ckanext.archiver.tests.web import Web, content
-from ckanext.harvest.tests.flow import Site, emptied, wait_until
+from ckanext.harvest.tests.flow import Site, emptied
 from ckanext.relay.devstack.stack import Stack
+from ckanext.relay.tests.waiting import wait_until
 
 #: Plugins of the portal while archiving is tested; those of harvesting stay, as on a portal that does both.
 PLUGINS = "activity harvest ckan_harvester archiver testipipe"
@@ -100,11 +101,12 @@ def through(site: Site, seconds: float = 240) -> None:
         raise AssertionError(f"{error}; lane, notice, count: {lanes}; hosts, claimed, left alone: {hosts}") from error
 
 
-def assert_one_verdict_each(site: Site, web: Web, expected: dict[str, int]) -> None:
+def assert_one_verdict_each(site: Site, web: Web, expected: dict[str, int], seen_from: str = "") -> None:
     """Make sure that each resource has one archival with the right status, a whole file if it is well, and nothing else
     is in the archive.
 
     :param expected: status by URL
+    :param seen_from: the root folder of whoever sees the archive, if it is not that of all
     """
     rows = site.rows(
         "SELECT r.url, a.status_id, a.failure_count, a.cache_filepath, a.size "
@@ -117,9 +119,9 @@ def assert_one_verdict_each(site: Site, web: Web, expected: dict[str, int]) -> N
     for url, status, _, path, size in rows:
         if status == 0:
             whole = content(url.partition(f":{web.port}")[2])
-            assert Path(path).read_bytes() == whole and size == len(whole)
-    stored = {path for *_, path, _ in rows if path}
-    root = archive_dir(site.stack)
+            assert Path(f"{seen_from}{path}").read_bytes() == whole and size == len(whole)
+    stored = {f"{seen_from}{path}" for *_, path, _ in rows if path}
+    root = Path(f"{seen_from}{archive_dir(site.stack)}")
     assert {str(path) for path in root.glob("*/*/*") if path.is_file() and ".content" not in path.parts} == stored
     assert [path for path in (root / ".tmp").glob("**/*") if path.is_file()] == []
 

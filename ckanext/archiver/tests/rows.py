@@ -18,16 +18,12 @@ from ckanext.archiver.domain.verdict import Verdict
 from ckanext.archiver.model import hosts, lease_table, links, record, requests
 from ckanext.archiver.model.resources import Wanted
 from ckanext.archiver.model.tables import Archival, host_table, link_table
-from ckanext.relay import lease
+from ckanext.relay import clock, lease
 
 CONFIRM = Confirm(tries=3, hours=24)
 OK = Verdict(status.ARCHIVED, keep=True)
 GONE = Verdict(status.DOWNLOAD_ERROR, "Server reported status error: 404 Not Found", Cause("http_404"))
 _UNSET: Any = object()
-
-
-def utcnow() -> datetime.datetime:
-    return datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
 
 
 def add_dataset(name: str, resources: Mapping[str, Any], **fields: Any) -> None:
@@ -95,7 +91,7 @@ def checked(of: Link, verdict: Verdict = OK, copy: Copy | None = _UNSET, **colum
     """What a check of a link came to: a copy of its own, unless told otherwise."""
     if copy is _UNSET:
         copy = Copy(f"/archive/{of.resource_id}/data.csv", "/cached", 7, "text/csv", "sha1", "sha256", '"e"', "Sun")
-    found = history.record(of.previous, verdict, Facts(of.url, (), copy), utcnow(), CONFIRM) | columns
+    found = history.record(of.previous, verdict, Facts(of.url, (), copy), clock.now(), CONFIRM) | columns
     return record.Checked(of, found, history.next_check(found, datetime.timedelta(days=30), CONFIRM))
 
 

@@ -24,10 +24,9 @@ from ckanext.archiver.tests.rows import (
     checked,
     due,
     link,
-    utcnow,
     worker,
 )
-from ckanext.relay import lease
+from ckanext.relay import clock, lease
 
 pytestmark = pytest.mark.usefixtures("clean_archiver")
 
@@ -51,7 +50,7 @@ def test_a_host_is_in_the_hands_of_one_worker() -> None:
         assert claimed() == []
     assert sorted(claimed()) == ["a", "b"]
     with lease.transaction() as connection:
-        connection.execute(sa.update(lease_table).values(expires=utcnow() - HOUR))
+        connection.execute(sa.update(lease_table).values(expires=clock.now() - HOUR))
     again = hosts.claim(lease.postpone(lease_table, "archive", 60), 10)
     assert {(each.host, each.interrupted) for each in again} == {("a", True), ("b", True)}
 
@@ -105,17 +104,16 @@ def test_a_host_that_is_to_be_left_alone() -> None:
         hosts.record(lease_id, [hosts.Known("a", failures=5, pause=3600)])
     row = all_hosts()["a"]
     assert (row.failures, row.last_answer) == (5, None)
-    assert abs(row.not_before - utcnow() - HOUR) < datetime.timedelta(minutes=1)
-    down_since = row.down_since
+    assert abs(row.not_before - clock.now() - HOUR) < datetime.timedelta(minutes=1)
     assert (hosts.are_due(), claimed()) == (False, [])
-    change("host", "a", not_before=utcnow())
+    change("host", "a", not_before=clock.now())
     with worker() as lease_id:
         hosts.record(lease_id, [hosts.Known("a", failures=6)])
-        assert all_hosts()["a"].down_since == down_since
+        assert all_hosts()["a"].failures == 6
         hosts.record(lease_id, [hosts.Known("a", answered=True)])
     row = all_hosts()["a"]
-    assert (row.failures, row.down_since) == (0, None)
-    assert abs(row.last_answer - utcnow()) < datetime.timedelta(minutes=1)
+    assert row.failures == 0
+    assert abs(row.last_answer - clock.now()) < datetime.timedelta(minutes=1)
     hosts.record("somebody else", [hosts.Known("a", failures=9)])
     assert all_hosts()["a"].failures == 0
     assert hosts.witnesses(["b"], 3) == ["a"]
@@ -131,12 +129,12 @@ def test_a_host_that_is_given_back_is_due_with_its_first_open_link() -> None:
         links.put_off(lease_id, ["r2"], 60, own_fault=False)
         links.put_off("somebody else", ["r2"], 7200)
     assert (link("r1").tries, link("r2").tries) == (1, 0)
-    assert all_hosts()["a"].due == link("r2").due > utcnow()
+    assert all_hosts()["a"].due == link("r2").due > clock.now()
     change("link", "r1", lane=None)
     change("link", "r2", lane=None)
     with worker(0) as lease_id:
         hosts.refresh()
-    change("host", "a", due=utcnow() - HOUR)
+    change("host", "a", due=clock.now() - HOUR)
     assert check() == []
     assert all_hosts()["a"].due is None
     hosts.forget_idle()
@@ -160,19 +158,8 @@ def test_what_a_link_is_told_of_itself() -> None:
     ask("priority")
     with worker() as lease_id:
         (found,) = links.due(lease_id, 10)
-    expected = ("r1", "data", "a.csv", "upload", "CSV", "office", True, "priority", "data", "", None)
-    names = (
-        "resource_id",
-        "package_id",
-        "url",
-        "url_type",
-        "format",
-        "organization",
-        "private",
-        "lane",
-        "name",
-        "host",
-    )
+    expected = ("r1", "data", "a.csv", "upload", "CSV", "office", True, "priority", "", None)
+    names = ("resource_id", "package_id", "url", "url_type", "format", "organization", "private", "lane", "host")
     assert tuple(getattr(found, name) for name in (*names, "previous")) == expected
     check(GONE)
     ask()
@@ -180,8 +167,8 @@ def test_what_a_link_is_told_of_itself() -> None:
         (found,) = links.due(lease_id, 10)
     before = found.previous
     assert before is not None
-    assert (before.status_id, before.is_broken, before.failure_count, before.suspect_count) == (12, True, 1, 1)
-    assert (before.cause, before.checked_url) == ("http_404", "a.csv")
+    assert (before.is_broken, before.failure_count, before.suspect_count) == (True, 1, 1)
+    assert before.checked_url == "a.csv"
 
 
 def test_links_that_share_a_url_come_together() -> None:
@@ -189,9 +176,9 @@ def test_links_that_share_a_url_come_together() -> None:
     add_dataset("one", {"r1": "http://a/same", "r2": "http://a/2", "r5": "http://b/same"})
     add_dataset("two", {"r3": "http://a/3", "r4": "http://a/same"})
     ask()
-    change("link", "r2", due=utcnow() - HOUR)
-    change("link", "r1", due=utcnow() - HOUR / 2)
-    change("link", "r4", due=utcnow() + HOUR)
+    change("link", "r2", due=clock.now() - HOUR)
+    change("link", "r1", due=clock.now() - HOUR / 2)
+    change("link", "r4", due=clock.now() + HOUR)
     with worker() as lease_id:
         assert due(lease_id, each=2, hosts=["a"]) == ["r2", "r1", "r4"]
         assert due(lease_id, hosts=["a"], under_way=["r2", "r1"]) == ["r3"]
@@ -239,14 +226,14 @@ def test_a_check_is_written_down() -> None:
     assert (waiting.lane, waiting.due, waiting.notice, waiting.succeeded, waiting.shows, waiting.suspect) == (
         None, None, "priority", True, True, False,
     )  # fmt: skip
-    assert abs(waiting.recheck_at - utcnow() - 30 * DAY) < HOUR
+    assert abs(waiting.recheck_at - clock.now() - 30 * DAY) < HOUR
     ask()
     check(GONE)
     later = archival("r1")
     assert (later.id, later.created, later.cache_filepath) == (row.id, row.created, row.cache_filepath)
     assert (later.status_id, later.failure_count, later.verdict) == (12, 1, "ok")
     assert link("r1").suspect
-    assert link("r1").recheck_at - utcnow() < DAY
+    assert link("r1").recheck_at - clock.now() < DAY
 
 
 def test_what_servers_send_can_be_stored() -> None:
@@ -325,7 +312,7 @@ def removals_of() -> dict[str, datetime.datetime]:
 
 def put_forward() -> None:
     with lease.transaction() as connection:
-        connection.execute(sa.update(removal_table).values(due=utcnow() - HOUR))
+        connection.execute(sa.update(removal_table).values(due=clock.now() - HOUR))
 
 
 @pytest.fixture
@@ -347,7 +334,7 @@ def test_a_copy_that_another_one_replaces(kept: str) -> None:
     with worker() as lease_id:
         record.record_all(lease_id, [checked(each) for each in links.due(lease_id, 10)])
     assert list(removals_of()) == [kept]
-    assert abs(removals_of()[kept] - utcnow() - DAY) < HOUR
+    assert abs(removals_of()[kept] - clock.now() - DAY) < HOUR
     with removals.due(10) as paths:
         assert paths == []
     put_forward()
@@ -480,9 +467,9 @@ def test_a_dataset_does_not_wait_for_ever() -> None:
     ask()
     check(only=["r1"])
     assert not notices.are_ready()
-    change("link", "r1", checked=utcnow() - HOUR)
+    change("link", "r1", checked=clock.now() - HOUR)
     assert notices.are_ready()
-    change("link", "r1", checked=utcnow(), notice="priority")
+    change("link", "r1", checked=clock.now(), notice="priority")
     assert notices.are_ready()
 
 
@@ -495,14 +482,14 @@ def test_links_are_checked_again_within_the_days_budget() -> None:
     ask()
     check()
     for number in range(5):
-        change("link", f"r{number}", recheck_at=utcnow() - DAY * (5 - number), suspect=number == 3)
+        change("link", f"r{number}", recheck_at=clock.now() - DAY * (5 - number), suspect=number == 3)
     assert rechecks.request(0) == 0
-    assert (rechecks.request(3, batch=2), rechecks.used()) == (3, 3)
+    assert rechecks.request(3, batch=2) == 3
     assert [each for each in ("r0", "r1", "r2", "r3", "r4", "r5") if link(each).lane] == ["r0", "r1", "r3"]
     assert rechecks.request(3) == 0
     with lease.transaction() as connection:
         connection.execute(sa.update(day_table).values(day=day_table.c.day - 1))
-    assert (rechecks.used(), rechecks.request(10)) == (0, 2)
+    assert rechecks.request(10) == 2
     assert link("r5").lane is None
 
 
@@ -514,7 +501,7 @@ def test_a_recheck_is_of_what_is_there_now() -> None:
     change("resource", "r1", url="http://b/1")
     change("resource", "r2", state="deleted")
     for resource_id in ("r1", "r2"):
-        change("link", resource_id, recheck_at=utcnow() - DAY)
+        change("link", resource_id, recheck_at=clock.now() - DAY)
     assert rechecks.request(10) == 2
     assert (link("r1").host, link("r1").lane, link("r2")) == ("b", "bulk", None)
     assert rechecks.request(10) == 0

@@ -16,7 +16,7 @@ from ckanext.archiver import batch, doctor, runner
 from ckanext.archiver.cli import archiver
 from ckanext.archiver.model import Archival, lease_table
 from ckanext.archiver.model.tables import link_table
-from ckanext.archiver.tests.portal import add_archival, add_copy, make_dataset, store_copy
+from ckanext.archiver.tests.portal import add_archival, add_copy, store_copy
 from ckanext.archiver.tests.web import Handler, Web, says
 from ckanext.relay import celery_app, diagnosis, lease
 
@@ -31,11 +31,6 @@ def quick(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(diagnosis, "PING_SECONDS", 0.5)
     if "broker" not in request.node.name:
         monkeypatch.setattr(diagnosis, "broker", lambda kind: iter(()))
-
-
-@pytest.fixture
-def resource() -> dict[str, Any]:
-    return dict(make_dataset()["resources"][0])
 
 
 def examined(fix: bool = False) -> dict[str, doctor.Finding]:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,8 +20,10 @@ from ckanext.archiver.tests.flow import (
     through,
 )
 from ckanext.archiver.tests.web import Web
-from ckanext.harvest.tests.flow import Site, wait_until
+from ckanext.harvest.tests.flow import Site
+from ckanext.relay.devstack.portal import Worker
 from ckanext.relay.devstack.stack import Stack
+from ckanext.relay.tests.waiting import wait_until
 
 COUNT = 3000
 HOSTS = 25
@@ -93,25 +96,52 @@ def test_a_restarted_database(site: Site, web: Web) -> None:
     recovers(site, web, expected)
 
 
-def test_a_full_disk(site: Site, web: Web) -> None:
+class OnSmallDisk(Worker):
+    """A worker whose archive is on a disk of 700 KB, which only it sees: no rights are needed to mount one so."""
+
+    mount = "mount -t tmpfs -o size=700k none"
+    namespaces = ("--user", "--mount")
+
+    def command(self) -> list[str]:
+        script = f'{self.mount} "$0" && exec "$@"'
+        unshare = ["unshare", *self.namespaces, "--map-root-user", "sh", "-c", script, self.folder]
+        return [*unshare, *super().command()]
+
+    @property
+    def folder(self) -> str:
+        return self.portal.settings["ckanext-archiver.archive_dir"]
+
+    def grow(self) -> None:
+        """Make the disk larger."""
+        enter = ["nsenter", "--target", str(self.pid), *self.namespaces, "--preserve-credentials"]
+        # named in full: else its other options would be set again, among them users whom the namespace does not know
+        subprocess.run([*enter, "mount", "-t", "tmpfs", "-o", "remount,size=64m", "none", self.folder], check=True)
+
+
+@pytest.fixture
+def on_small_disk(site: Site) -> Iterator[OnSmallDisk]:
+    """Such a worker in place of the usual one."""
+    worker = OnSmallDisk(site.stack.state, site.stack.this, "small-disk", 2)
+    Path(worker.folder).mkdir(exist_ok=True)
+    trial = [*worker.command()[: -len(Worker.command(worker))], "true"]
+    if shutil.which("unshare") is None or subprocess.run(trial, capture_output=True).returncode:
+        pytest.skip("user namespaces are switched off here; test_runner.py has the same on /dev/full")
+    site.stack.worker.stop()
+    worker.start()
+    yield worker
+    worker.stop()
+
+
+def test_a_full_disk(site: Site, web: Web, on_small_disk: OnSmallDisk) -> None:
     """While the disk is full nothing is judged and no half file appears; when there is room again the work goes on."""
-    folder = archive_dir(site.stack)
-    folder.mkdir(exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=700k", "none", str(folder)]
-    if subprocess.run(mount, capture_output=True).returncode:
-        pytest.skip("mounting a small disk needs root; test_runner.py has the same on /dev/full")
-    try:
-        paths = [f"/missing/{number}.csv" if number % 10 == 0 else f"/{number}.csv" for number in range(400)]
-        urls = [web.url(path, number % HOSTS + 1) for number, path in enumerate(paths)]
-        insert_links(site, urls)
-        assert site.ckan("archiver", "update").returncode == 0
-        wait_until(lambda: site.rows("SELECT 1 FROM archival WHERE cause = 'disk'"), 60)
-        time.sleep(3)
-        assert left(site) > 0 and not site.rows("SELECT 1 FROM archival WHERE cause = 'disk' AND is_broken IS NOT NULL")
-        assert subprocess.run(["mount", "-o", "remount,size=64m", str(folder)]).returncode == 0
-        through(site, seconds=200)
-        expected = {url: 12 if "/missing/" in url else 0 for url in urls}
-        assert_one_verdict_each(site, web, expected)
-    finally:
-        site.stack.worker.stop()
-        subprocess.run(["umount", "-l", str(folder)], check=False)
+    paths = [f"/missing/{number}.csv" if number % 10 == 0 else f"/{number}.csv" for number in range(400)]
+    urls = [web.url(path, number % HOSTS + 1) for number, path in enumerate(paths)]
+    insert_links(site, urls)
+    assert site.ckan("archiver", "update").returncode == 0
+    wait_until(lambda: site.rows("SELECT 1 FROM archival WHERE cause = 'disk'"), 60)
+    time.sleep(3)
+    assert left(site) > 0 and not site.rows("SELECT 1 FROM archival WHERE cause = 'disk' AND is_broken IS NOT NULL")
+    on_small_disk.grow()
+    through(site, seconds=200)
+    expected = {url: 12 if "/missing/" in url else 0 for url in urls}
+    assert_one_verdict_each(site, web, expected, f"/proc/{on_small_disk.pid}/root")

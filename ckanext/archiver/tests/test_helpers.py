@@ -34,11 +34,6 @@ FAILED = {
 SUSPECT = {**FAILED, "suspect_since": CHECKED}
 
 
-@pytest.fixture
-def resource() -> dict[str, Any]:
-    return make_dataset()["resources"][0]
-
-
 def page(app: Any, resource: dict[str, Any], user: dict[str, Any] | None = None) -> str:
     """The page of a resource, one space between words."""
     path = f"/dataset/{resource['package_id']}/resource/{resource['id']}"

@@ -15,6 +15,7 @@ from ckanext.archiver.interfaces import IPipe
 from ckanext.archiver.model import Archival, Status, aggregate_archivals_for_a_dataset
 from ckanext.archiver.tests.portal import act, make_dataset
 from ckanext.archiver.tests.web import Web, content, says
+from ckanext.relay.tests.plugin_classes import loaded
 
 
 class QaLike(p.SingletonPlugin):
@@ -50,13 +51,9 @@ def score(resource: Any) -> tuple[int, str]:
 
 @pytest.fixture
 def qa(archiver_portal: None) -> Iterator[QaLike]:
-    with pytest.MonkeyPatch.context() as patch:
-        entry_point = p.core._get_service
-        patch.setattr(p.core, "_get_service", lambda each: QaLike(name=each) if each == "qa" else entry_point(each))
-        p.load("qa")
+    with loaded("qa", QaLike) as plugin:
         QaLike.jobs = []
-        yield p.get_plugin("qa")
-        p.unload("qa")
+        yield plugin
 
 
 def test_a_dataset_is_scored_when_it_is_archived(web: Web, qa: QaLike) -> None:

@@ -12,6 +12,7 @@ from ckan import model
 from ckan.plugins import toolkit as tk
 from ckan.tests import factories
 
+from ckanext.archiver import config
 from ckanext.archiver.model import Archival
 from ckanext.archiver.reports import (
     archive_usage,
@@ -21,6 +22,7 @@ from ckanext.archiver.reports import (
     broken_links_option_combinations,
     broken_links_report_info,
 )
+from ckanext.archiver.tests.portal import act
 from ckanext.report.report_registry import ReportRegistry
 
 PLUGINS = "report"
@@ -56,12 +58,6 @@ def dataset(organization: dict[str, Any], *archivals: dict[str, Any] | None, **f
             model.Session.add(row)
     model.Session.commit()
     return made
-
-
-def act(action: str, **data: Any) -> Any:
-    """Call an action as the portal itself."""
-    user = tk.get_action("get_site_user")({"ignore_auth": True}, {})["name"]
-    return tk.get_action(action)({"ignore_auth": True, "user": user}, data)
 
 
 def of(data: dict[str, Any], organization: dict[str, Any]) -> list[Any]:
@@ -177,10 +173,10 @@ def test_what_is_gone_is_not_told_of() -> None:
     """Deleted datasets, resources and organizations, and harvest sources, do not count."""
     organization, gone = factories.Organization(), factories.Organization()
     deleted = dataset(organization, {**BROKEN, "verdict": "broken"})
-    act("package_delete", id=deleted["id"])
+    act("package_delete", None, id=deleted["id"])
     kept = dataset(organization, {**BROKEN, "verdict": "broken"}, OK)
-    act("resource_delete", id=kept["resources"][0]["id"])
-    act("organization_delete", id=gone["id"])
+    act("resource_delete", None, id=kept["resources"][0]["id"])
+    act("organization_delete", None, id=gone["id"])
     data = broken_links()
     assert of(data, organization) == [1, 1, 0, 0]
     assert gone["name"] not in [row["organization_name"] for row in data["table"]]
@@ -242,7 +238,7 @@ def test_the_page(app: Any) -> None:
     organization = factories.Organization(title="Parks")
     dataset(organization, {**BROKEN, "verdict": "broken"}, title="Trees")
     script = dataset(organization, {"status_id": 10, "is_broken": True, "verdict": "broken", "reason": "URL invalid"})
-    act("resource_patch", id=script["resources"][0]["id"], url="javascript:alert(1)")
+    act("resource_patch", None, id=script["resources"][0]["id"], url="javascript:alert(1)")
     dataset(organization, {**BROKEN, "verdict": "broken"}, private=True, title="Secret")
     generate()
     generate(organization=organization["name"])
@@ -271,24 +267,26 @@ def test_every_combination_is_generated() -> None:
 
 
 def test_what_the_archive_holds(app: Any) -> None:
-    """Copies and their sizes by organization; uploads are no copies; private ones count for who may see them."""
+    """Copies and their sizes by organization; uploads are no copies, unless they were fetched from a cloud; private
+    ones count for who may see them."""
     organization = factories.Organization(title="Parks")
     copy = {**OK, "cache_filepath": "/archive/a", "size": 2048}
-    made = dataset(organization, copy, OK, copy)
-    resource = model.Session.get(model.Resource, made["resources"][2]["id"])
-    resource.url_type = "upload"
+    fetched = {**OK, "cache_filepath": f"{config.archive_dir()}/ab/ab/data.csv", "size": 512}
+    made = dataset(organization, copy, OK, copy, fetched)
+    for upload in made["resources"][2:]:
+        model.Session.get(model.Resource, upload["id"]).url_type = "upload"
     model.Session.commit()
     dataset(organization, {**copy, "size": 1024}, private=True)
     assert archive_usage()["table"] == [
         {
             "organization_title": "Parks",
             "organization_name": organization["name"],
-            "resource_count": 4,
-            "copy_count": 2,
-            "size": 3072,
+            "resource_count": 5,
+            "copy_count": 3,
+            "size": 3584,
             "size_percent": 100,
         }
     ]
     ReportRegistry.instance().get_report("archive-usage").refresh_cache({})
     page = BeautifulSoup(app.get("/report/archive-usage").body, "html.parser")
-    assert [cell.text.strip() for cell in page.select("#report-table td")] == ["Parks", "3", "1", "2 KiB", "100 %"]
+    assert [cell.text.strip() for cell in page.select("#report-table td")] == ["Parks", "4", "2", "2.5 KiB", "100 %"]

@@ -12,8 +12,8 @@ from ckan import model
 from ckanext.archiver.model import Archival, requests
 from ckanext.archiver.model.resources import Wanted, facts
 from ckanext.archiver.model.tables import link_table
-from ckanext.archiver.tests.rows import add_dataset, all_links, ask, change, check, link, utcnow
-from ckanext.relay import lease
+from ckanext.archiver.tests.rows import add_dataset, all_links, ask, change, check, link
+from ckanext.relay import clock, lease
 
 pytestmark = pytest.mark.usefixtures("clean_archiver")
 
@@ -35,7 +35,7 @@ def test_a_row_a_resource() -> None:
     row = link("r1")
     assert (row.package_id, row.url, row.host) == ("data", "http://Example.ORG:80/a b.csv", "example.org")
     assert (row.lane, row.tries, row.checked, row.notice, row.succeeded) == ("bulk", 0, None, None, False)
-    assert abs(row.due - utcnow()) < datetime.timedelta(minutes=1)
+    assert abs(row.due - clock.now()) < datetime.timedelta(minutes=1)
     assert ask(packages=["data"]) == 0
     assert link("r1") == row
 
@@ -118,7 +118,7 @@ def test_hosts(url: str, host: str) -> None:
 def test_what_makes_a_link_another_one() -> None:
     """Its URL, format and licence, whether it is private, and the file of an upload; nothing else."""
     add_dataset("data", {"r1": {"url": "http://a/1", "format": "CSV"}, "r2": {"url": "a.csv", "url_type": "upload"}})
-    now = utcnow()
+    now = clock.now()
     irrelevant = {"name": "x", "description": "x", "hash": "x", "size": 5, "mimetype": "text/csv", "position": 7}
     before = fact("r1").fingerprint
     change("resource", "r1", last_modified=now, metadata_modified=now, extras='{"x": "y"}', **irrelevant)
@@ -185,7 +185,7 @@ def test_what_is_gone_rests() -> None:
 
 def test_resources_that_nobody_told_of_are_taken_in() -> None:
     """From before the plugin was enabled, for example: each is checked when its age asks for it."""
-    now = utcnow()
+    now = clock.now()
     add_dataset("data", {"r1": "http://a/1", "r2": "http://a/2", "r3": "http://a/3", "r4": "http://a/4"})
     for resource_id, is_broken in (("r1", False), ("r2", True), ("r3", None)):
         model.Session.add(Archival(resource_id=resource_id, package_id="data", is_broken=is_broken, updated=now))

@@ -59,7 +59,7 @@ def test_a_download_that_takes_too_long(web: Web) -> None:
         request.send_response(200)
         request.send_header("Content-Length", "100000")
         request.end_headers()
-        for _ in range(50):
+        for _ in range(600):
             request.wfile.write(b"x")
             time.sleep(0.1)
 
@@ -67,7 +67,7 @@ def test_a_download_that_takes_too_long(web: Web) -> None:
     begun = time.monotonic()
     found = check(web.url("/drips.csv"))
     assert (found.status_id, found.cause) == (12, "timeout")
-    assert time.monotonic() - begun < 4
+    assert time.monotonic() - begun < 30
 
 
 @pytest.mark.ckan_config("ckanext.archiver.connect_seconds", "3")

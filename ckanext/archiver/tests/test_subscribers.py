@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 from unittest import mock
 
-import ckan.plugins.toolkit as tk
 import pytest
 from ckan import model
 from ckan.tests import factories
 
 from ckanext.archiver import lib, subscribers, tasks
+from ckanext.archiver.tests.portal import act
 from ckanext.archiver.tests.rows import add_dataset, all_links, ask, check, link
 from ckanext.relay import celery_app
 
@@ -47,18 +47,13 @@ def checked() -> None:
         pass
 
 
-def act(action: str, **data: Any) -> Any:
-    user = tk.get_action("get_site_user")({"ignore_auth": True}, {})["name"]
-    return tk.get_action(action)({"ignore_auth": True, "user": user}, data)
-
-
 def asked() -> dict[str, str]:
     return {row.url: row.lane for row in all_links() if row.lane}
 
 
 def changed(dataset: dict[str, Any], position: int, **fields: Any) -> dict[str, Any]:
     """Save one resource with other fields."""
-    return act("resource_patch", id=dataset["resources"][position]["id"], **fields)
+    return act("resource_patch", None, id=dataset["resources"][position]["id"], **fields)
 
 
 def test_a_new_dataset(sent: list[str]) -> None:
@@ -87,10 +82,10 @@ def test_a_resource_that_changes_in_a_way_that_matters(change: Any, dataset: dic
 
 def test_resources_that_come_and_go(dataset: dict[str, Any]) -> None:
     """A new one is asked for, a deleted one is not any more."""
-    act("resource_create", package_id=dataset["id"], url="http://b.example/")
+    act("resource_create", None, package_id=dataset["id"], url="http://b.example/")
     assert "http://b.example/" in asked()
     checked()
-    act("resource_delete", id=dataset["resources"][0]["id"])
+    act("resource_delete", None, id=dataset["resources"][0]["id"])
     assert link(dataset["resources"][0]["id"]) is None
     assert set(asked()) == {"http://a.example/2.csv", "a.csv", "http://b.example/"}
 
@@ -98,7 +93,7 @@ def test_resources_that_come_and_go(dataset: dict[str, Any]) -> None:
 @pytest.mark.parametrize("change", [{"license_id": "cc-zero"}, {"extras": [{"key": "licence", "value": "own"}]}])
 def test_the_licence(change: Any, dataset: dict[str, Any]) -> None:
     """Others grade a dataset by it when its links are checked."""
-    act("package_patch", id=dataset["id"], **change)
+    act("package_patch", None, id=dataset["id"], **change)
     assert len(asked()) == 3
 
 
@@ -115,11 +110,11 @@ def test_the_licence(change: Any, dataset: dict[str, Any]) -> None:
 def test_what_does_not_matter(change: Any, dataset: dict[str, Any], sent: list[str]) -> None:
     """A harvest that brings new titles floods nothing: not a row is written, not a message sent."""
     before = all_links()
-    act("package_patch", id=dataset["id"], **change)
+    act("package_patch", None, id=dataset["id"], **change)
     changed(dataset, 0, description="after", name="New", last_modified="2026-03-01T12:00:00")
     changed(dataset, 2, description="after")
     reverse = [{"id": each["id"]} for each in reversed(dataset["resources"])]
-    act("package_resource_reorder", id=dataset["id"], order=[each["id"] for each in reverse])
+    act("package_resource_reorder", None, id=dataset["id"], order=[each["id"] for each in reverse])
     assert all_links() == before
     assert sent == []
 
@@ -132,11 +127,11 @@ def test_the_file_of_an_upload(dataset: dict[str, Any]) -> None:
 
 def test_deleted_and_back(dataset: dict[str, Any]) -> None:
     """A deleted dataset rests, and is checked again when it comes back; one that is purged is forgotten."""
-    act("package_delete", id=dataset["id"])
+    act("package_delete", None, id=dataset["id"])
     assert all_links() == []
-    act("package_patch", id=dataset["id"], state="active")
+    act("package_patch", None, id=dataset["id"], state="active")
     assert len(asked()) == 3
-    act("dataset_purge", id=dataset["id"])
+    act("dataset_purge", None, id=dataset["id"])
     assert all_links() == []
 
 
@@ -146,7 +141,7 @@ def test_private_and_public(sent: list[str]) -> None:
     dataset = factories.Dataset(owner_org=organization["id"], resources=[{"url": URL}])
     for private in (True, False):
         checked()
-        act("package_patch", id=dataset["id"], private=private)
+        act("package_patch", None, id=dataset["id"], private=private)
         assert asked() == {URL: "priority"}
 
 
@@ -154,7 +149,7 @@ def test_drafts(sent: list[str]) -> None:
     """They are checked when they are published."""
     dataset = factories.Dataset(state="draft", resources=[{"url": URL}])
     assert asked() == {}
-    act("package_patch", id=dataset["id"], state="active")
+    act("package_patch", None, id=dataset["id"], state="active")
     assert asked() == {URL: "priority"}
 
 
@@ -182,7 +177,7 @@ def test_what_is_rolled_back_was_never_asked_for(sent: list[str]) -> None:
 def test_from_before_the_plugin_was_enabled(sent: list[str]) -> None:
     """A dataset that is unknown is checked with its next change, whatever that is."""
     add_dataset("data", {model.types.make_uuid(): URL})  # CKAN 2.11 takes no other ids
-    act("package_patch", id="data", title="New")
+    act("package_patch", None, id="data", title="New")
     assert asked() == {URL: "priority"}
 
 
@@ -196,10 +191,10 @@ def test_inside_of_a_worker_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_as_tests_of_other_extensions_look_at_it(dataset: dict[str, Any]) -> None:
     """They patch the function in ``lib``, and expect the dataset and the queue."""
     with mock.patch("ckanext.archiver.lib.create_archiver_package_task") as create:
-        act("package_patch", id=dataset["id"])
-        act("resource_patch", id=dataset["resources"][2]["id"])
+        act("package_patch", None, id=dataset["id"])
+        act("resource_patch", None, id=dataset["resources"][2]["id"])
         create.assert_not_called()
-        act("resource_patch", id=dataset["resources"][0]["id"], url=URL + "-updated")
+        act("resource_patch", None, id=dataset["resources"][0]["id"], url=URL + "-updated")
         create.assert_called_with(model.Package.get(dataset["id"]), "priority")
 
 

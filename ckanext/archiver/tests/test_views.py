@@ -24,11 +24,6 @@ from ckanext.archiver.tests.portal import (
 pytestmark = pytest.mark.usefixtures("archiver_portal")
 
 
-@pytest.fixture
-def resource() -> dict[str, Any]:
-    return make_dataset()["resources"][0]
-
-
 def address(resource: dict[str, Any], name: str = "/data.csv") -> str:
     return f"/dataset/{resource['package_id']}/resource/{resource['id']}/archive{name}"
 
@@ -178,14 +173,21 @@ def test_a_path_outside_of_the_archive_is_not_served(
 
 
 def test_an_upload_is_its_own_original(app: Any) -> None:
-    """Its archival names CKAN's file, which has an address of its own."""
+    """Its archival names CKAN's file, which has an address of its own, wherever CKAN keeps it."""
     dataset = make_dataset(resources=[{"url": "data.csv", "url_type": "upload", "format": "CSV"}])
     resource = dataset["resources"][0]
-    path = store().path_of(resource["id"], "data.csv")
-    os.makedirs(os.path.dirname(path))
-    Path(path).write_bytes(CONTENT)
-    add_archival(resource, cache_filepath=path)
+    path = Path(store().root, "resources", resource["id"][:3], resource["id"][3:6], resource["id"][6:])
+    path.parent.mkdir(parents=True)
+    path.write_bytes(CONTENT)
+    add_archival(resource, cache_filepath=str(path))
     app.get(address(resource), status=404)
+
+
+def test_the_copy_of_an_upload_in_a_cloud(app: Any) -> None:
+    """It was downloaded like any other, and its archival names this route."""
+    dataset = make_dataset(resources=[{"url": "https://cloud.example/data.csv", "url_type": "upload"}])
+    add_copy(dataset["resources"][0])
+    assert app.get(archival_of(dataset["resources"][0]).cache_url, status=200).data == CONTENT
 
 
 @pytest.mark.parametrize("name", ["/..", "/%2e%2e", "/..%2f..%2fetc%2fpasswd", "/a%00b", "/" + "x" * 300, "/%ff%fe"])

@@ -61,7 +61,7 @@ class Web:
         begin with ``/missing``
     :ivar latency: seconds before each answer
     :ivar asked: how often each (host, path) was asked for
-    :ivar most: how many requests of a host were under way at a time, at most
+    :ivar most: how many requests of a host were under way at a time, at most; ``most_together``: of all hosts
     """
 
     def __init__(self, latency: float = 0, port: int = 0) -> None:
@@ -70,6 +70,7 @@ class Web:
         self.asked: Counter[tuple[str, str]] = Counter()
         self.statuses: Counter[int] = Counter()
         self.most: Counter[str] = Counter()
+        self.most_together = 0
         self._now: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._server = self._listening(port)
@@ -93,6 +94,7 @@ class Web:
             self.asked[host, path] += 1
             self._now[host] += 1
             self.most[host] = max(self.most[host], self._now[host])
+            self.most_together = max(self.most_together, sum(self._now.values()))
         try:
             yield
         finally:

@@ -9,8 +9,8 @@ import ckan.plugins.toolkit as tk
 import click
 
 from ckanext.harvest import config, model, tasks
-from ckanext.harvest.model import HarvestObject, HarvestSource, record
-from ckanext.relay import celery_app
+from ckanext.harvest.model import HarvestObject, HarvestSource
+from ckanext.relay import celery_app, clock
 from ckanext.relay.commands import as_json, echo_json
 
 from .calling import ActionCommand, call, id_of_source, progress_bar
@@ -83,7 +83,7 @@ def clean_harvest_log_command() -> None:
 def clean_harvest_log() -> str:
     """Delete log messages that are older than the settings say."""
     days = config.log_days()
-    model.clean_harvest_log(record.now() - datetime.timedelta(days=days))
+    model.clean_harvest_log(clock.now() - datetime.timedelta(days=days))
     return f"Deleted log messages that are older than {days} days"
 
 

@@ -40,13 +40,16 @@ def create_or_update(
     if isinstance(harvester.config, dict) and harvester.config.get("clean_tags"):
         package["tags"] = harvester._clean_tags(package.get("tags") or [])
     _recognise_tags(package, obj)
+    user = harvester._get_user_name()
     context = {
-        "user": harvester._get_user_name(),
+        "user": user,
         "api_version": 3,
         "ignore_auth": True,
         "schema": _schema(),
         "return_id_only": True,
     }
+    if harvester.batched_writes and (batch := getattr(obj, "batch", None)) is not None:
+        context["auth_user_obj"] = _user(user, batch.memo)
     try:
         try:
             existing = harvester._find_existing_package(package)
@@ -58,6 +61,14 @@ def create_or_update(
         model.Session.rollback()
         harvester._save_object_error(message, obj, "Import")
         return None
+
+
+def _user(name: str, memo: dict[str, Any]) -> model.User | None:
+    """Return who the datasets of a batch are saved as; CKAN would ask for it at each check of access."""
+    known: model.User | None = memo.get(f"user {name}")
+    if known is None or known not in model.Session:
+        known = memo[f"user {name}"] = model.User.get(name)
+    return known
 
 
 def _create(harvester: HarvesterBase, context: Any, package: dict[str, Any], obj: HarvestObject) -> bool:

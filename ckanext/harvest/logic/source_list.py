@@ -7,7 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from ckan import model
 
-from ckanext.harvest.model import HarvestSource, record
+from ckanext.harvest.model import HarvestSource
+from ckanext.relay import clock
 
 from .parameters import flag
 
@@ -22,7 +23,7 @@ def matching(data_dict: dict[str, Any]) -> Any:
     if flag(data_dict, "only_active"):
         query = query.filter(HarvestSource.active)
     if flag(data_dict, "only_to_run"):
-        due = HarvestSource.next_run.is_(None) | (HarvestSource.next_run <= record.now())
+        due = HarvestSource.next_run.is_(None) | (HarvestSource.next_run <= clock.now())
         query = query.filter(HarvestSource.active, HarvestSource.frequency != "MANUAL", due)
     if data_dict.get("organization_id"):
         organization = model.Group.get(data_dict["organization_id"])

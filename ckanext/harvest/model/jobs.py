@@ -9,8 +9,8 @@ from ckan import model
 
 from ckanext.harvest.domain import job_state, schedule
 from ckanext.relay import lease
+from ckanext.relay.clock import now
 
-from .record import now
 from .tables import UPDATE_FREQUENCIES, HarvestError, HarvestJob, HarvestSource, lease_table
 
 _OPEN = sorted(job_state.lifecycle.open)

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from ckan import model
 
 from ckanext.harvest.domain import ckan_mapping, object_state
+from ckanext.relay.clock import now
 
-from .record import now
 from .tables import HarvestJob, HarvestObject, HarvestObjectExtra
 
 _object = HarvestObject.__table__

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from ckan import model
 
 from ckanext.harvest.domain import job_state, object_state, outcome
+from ckanext.relay.clock import now
 
 from .stats import job_stats
 from .tables import HarvestGatherError, HarvestJob, HarvestObject
@@ -23,11 +24,6 @@ _object = HarvestObject.__table__
 _open_objects = _object.c.state.in_(sorted(object_state.lifecycle.open))
 #: What an object gets that is not done any more.
 GIVEN_UP = {"state": object_state.ERROR, "report_status": object_state.ERRORED, "claimed_by": None}
-
-
-def now() -> datetime.datetime:
-    """Return the time as the tables keep it: UTC without saying so."""
-    return datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
 
 
 def attached(row: Any) -> Any:

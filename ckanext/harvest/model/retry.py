@@ -8,9 +8,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import aliased
 
 from ckanext.harvest.domain import job_state, object_state
+from ckanext.relay.clock import now
 
 from . import jobs
-from .record import now
 from .tables import HarvestJob, HarvestObject, HarvestObjectExtra
 
 _object = HarvestObject.__table__

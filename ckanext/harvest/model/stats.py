@@ -19,6 +19,10 @@ _job = HarvestJob.__table__
 _object = HarvestObject.__table__
 _gather_error = HarvestGatherError.__table__
 _object_error = HarvestObjectError.__table__
+_package = model.Package.__table__
+
+#: A dataset that is not public, spelt as an index has it. In old databases it may be NULL: such a one is public.
+_is_hidden = sa.or_(_package.c.state != "active", _package.c.private)
 
 
 def job_stats(job_ids: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -90,15 +94,21 @@ def source_counts(source_id: str) -> dict[str, int]:
     few others, so that nothing need be read of each dataset. Spelt as these indexes have it.
     """
     jobs = sa.select(sa.func.count()).select_from(_job).where(_job.c.source_id == source_id)
-    package = model.Package.__table__
     come_from_it = sa.and_(_object.c.harvest_source_id == source_id, _object.c.current)
     brought = sa.select(_object.c.package_id).where(come_from_it, _object.c.package_id.isnot(None)).distinct()
     datasets = sa.select(sa.func.count()).select_from(brought.subquery())
-    of_source = sa.exists().where(come_from_it, _object.c.package_id == package.c.id)
-    is_hidden = sa.or_(package.c.state != "active", package.c.private)
-    hidden = sa.select(sa.func.count()).select_from(package).where(is_hidden, of_source)
+    of_source = sa.exists().where(come_from_it, _object.c.package_id == _package.c.id)
+    hidden = sa.select(sa.func.count()).select_from(_package).where(_is_hidden, of_source)
     job_count, total, not_public = (model.Session.execute(query).scalar() or 0 for query in (jobs, datasets, hidden))
     return {"job_count": job_count, "total_datasets": total - not_public}
+
+
+def datasets_by_source() -> dict[str, int]:
+    """Return how many public datasets come from each source now, by its id; sources without any are not there."""
+    of_source = sa.select(_object.c.harvest_source_id, sa.func.count(sa.distinct(_object.c.package_id)))
+    is_public = sa.not_(sa.func.coalesce(_is_hidden, sa.false()))
+    query = of_source.join(_package, _package.c.id == _object.c.package_id).where(_object.c.current, is_public)
+    return dict(model.Session.execute(query.group_by(_object.c.harvest_source_id)).all())
 
 
 def object_errors(job_id: str) -> list[tuple[HarvestObjectError, HarvestObject]]:

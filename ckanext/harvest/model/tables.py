@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import datetime
 import logging
-import uuid
 from typing import Any
 
 import ckan.plugins.toolkit as tk
 import sqlalchemy as sa
 from ckan import model
 from ckan.model.domain_object import DomainObject
+from ckan.model.types import make_uuid
 from sqlalchemy import event
 from sqlalchemy.orm import backref, relationship
 
-from ckanext.relay import lease, redaction
+from ckanext.relay import clock, lease, redaction
 from ckanext.relay.errors import redact
 
 log = logging.getLogger(__name__)
@@ -31,10 +31,6 @@ column: Any = sa.Column
 related: Any = relationship
 
 lease_table = lease.table("harvest_lease", tk.BaseModel.metadata)
-
-
-def _uuid() -> str:
-    return str(uuid.uuid4())
 
 
 def _fk(target: str, name: str, **kw: Any) -> sa.ForeignKey:
@@ -84,12 +80,12 @@ class HarvestSource(HarvestDomainObject, tk.BaseModel):
 
     __tablename__ = "harvest_source"
 
-    id = column(sa.UnicodeText, primary_key=True, default=_uuid)
+    id = column(sa.UnicodeText, primary_key=True, default=make_uuid)
     url = column(sa.UnicodeText, nullable=False)
     title = column(sa.UnicodeText, default="")
     description = column(sa.UnicodeText, default="")
     config = column(sa.UnicodeText, default="")
-    created = column(sa.DateTime, default=datetime.datetime.utcnow)
+    created = column(sa.DateTime, default=clock.now)
     type = column(sa.UnicodeText, nullable=False)
     active = column(sa.Boolean, default=True)
     user_id = column(sa.UnicodeText, default="")
@@ -115,8 +111,8 @@ class HarvestJob(HarvestDomainObject, tk.BaseModel):
     __tablename__ = "harvest_job"
     _engine_columns = ("claimed_by", "attempts", "stats", "lane")
 
-    id = column(sa.UnicodeText, primary_key=True, default=_uuid)
-    created = column(sa.DateTime, default=datetime.datetime.utcnow)
+    id = column(sa.UnicodeText, primary_key=True, default=make_uuid)
+    created = column(sa.DateTime, default=clock.now)
     gather_started = column(sa.DateTime)
     gather_finished = column(sa.DateTime)
     finished = column(sa.DateTime)
@@ -165,10 +161,10 @@ class HarvestObject(HarvestDomainObject, tk.BaseModel):
     __tablename__ = "harvest_object"
     _engine_columns = ("claimed_by", "published", "content_hash", "needs_index")
 
-    id = column(sa.UnicodeText, primary_key=True, default=_uuid)
+    id = column(sa.UnicodeText, primary_key=True, default=make_uuid)
     guid = column(sa.UnicodeText, default="")
     current = column(sa.Boolean, default=False)
-    gathered = column(sa.DateTime, default=datetime.datetime.utcnow)
+    gathered = column(sa.DateTime, default=clock.now)
     fetch_started = column(sa.DateTime)
     content = column(sa.UnicodeText, nullable=True)
     fetch_finished = column(sa.DateTime)
@@ -202,7 +198,7 @@ class HarvestObjectExtra(HarvestDomainObject, tk.BaseModel):
 
     __tablename__ = "harvest_object_extra"
 
-    id = column(sa.UnicodeText, primary_key=True, default=_uuid)
+    id = column(sa.UnicodeText, primary_key=True, default=make_uuid)
     harvest_object_id = column(sa.UnicodeText, _fk("harvest_object.id", "harvest_object_extra_harvest_object_id_fkey"))
     key = column(sa.UnicodeText)
     value = column(sa.UnicodeText)
@@ -215,10 +211,10 @@ class HarvestGatherError(HarvestDomainObject, tk.BaseModel):
 
     __tablename__ = "harvest_gather_error"
 
-    id = column(sa.UnicodeText, primary_key=True, default=_uuid)
+    id = column(sa.UnicodeText, primary_key=True, default=make_uuid)
     harvest_job_id = column(sa.UnicodeText, _fk("harvest_job.id", "harvest_gather_error_harvest_job_id_fkey"))
     message = column(sa.UnicodeText)
-    created = column(sa.DateTime, default=datetime.datetime.utcnow)
+    created = column(sa.DateTime, default=clock.now)
 
     job = related(HarvestJob, backref=backref("gather_errors", passive_deletes=True))
 
@@ -234,12 +230,12 @@ class HarvestObjectError(HarvestDomainObject, tk.BaseModel):
 
     __tablename__ = "harvest_object_error"
 
-    id = column(sa.UnicodeText, primary_key=True, default=_uuid)
+    id = column(sa.UnicodeText, primary_key=True, default=make_uuid)
     harvest_object_id = column(sa.UnicodeText, _fk("harvest_object.id", "harvest_object_error_harvest_object_id_fkey"))
     message = column(sa.UnicodeText)
     stage = column(sa.UnicodeText)
     line = column(sa.Integer)
-    created = column(sa.DateTime, default=datetime.datetime.utcnow)
+    created = column(sa.DateTime, default=clock.now)
 
     object = related(HarvestObject, backref=backref("errors", cascade="all, delete-orphan", passive_deletes=True))
 
@@ -255,10 +251,10 @@ class HarvestLog(HarvestDomainObject, tk.BaseModel):
 
     __tablename__ = "harvest_log"
 
-    id = column(sa.UnicodeText, primary_key=True, default=_uuid)
+    id = column(sa.UnicodeText, primary_key=True, default=make_uuid)
     content = column(sa.UnicodeText, nullable=False)
     level = column(sa.Enum("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", name="log_level"))
-    created = column(sa.DateTime, default=datetime.datetime.utcnow)
+    created = column(sa.DateTime, default=clock.now)
 
 
 def _save_error(error: HarvestGatherError | HarvestObjectError) -> None:

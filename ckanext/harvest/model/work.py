@@ -13,8 +13,8 @@ from ckan import model
 
 from ckanext.harvest.domain import object_state
 from ckanext.relay import lease
+from ckanext.relay.clock import now
 
-from .record import now
 from .tables import HarvestJob, HarvestObject, lease_table
 
 _job = HarvestJob.__table__

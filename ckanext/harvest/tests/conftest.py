@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ckanext.relay.tests.plugin_classes import known
+
 if TYPE_CHECKING:
     from ckanext.harvest.tests.flow import Site
     from ckanext.harvest.tests.remote_ckan import RemotePortal
@@ -31,13 +33,7 @@ def loaded_plugins(request: pytest.FixtureRequest) -> Iterator[None]:
     from ckan.tests.helpers import _get_test_app
 
     own = getattr(request.module, "PLUGINS", {})
-    entry_point = p.core._get_service
-
-    def service(name: str) -> Any:
-        return own[name](name=name) if name in own else entry_point(name)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(p.core, "_get_service", service)
+    with pytest.MonkeyPatch.context() as patch, known(own):
         patch.setitem(config, "ckan.plugins", [*p.toolkit.aslist(config["ckan.plugins"]), *own])
         if "app" not in _made:  # making one is slow, too, and loads plugins by itself
             _made["app"] = _get_test_app().flask_app

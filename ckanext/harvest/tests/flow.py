@@ -22,6 +22,7 @@ from ckanapi.errors import CKANAPIError
 
 from ckanext.relay.devstack.processes import Process, environment
 from ckanext.relay.devstack.stack import Stack
+from ckanext.relay.tests.waiting import wait_until
 
 Dict = dict[str, Any]
 
@@ -42,17 +43,18 @@ def emptied(stack: Stack, *portals: str) -> Site:
         everything = {"delete": {"query": "*:*"}}
         requests.post(f"{stack.solr.core(name)}/update?commit=true", json=everything, timeout=60).raise_for_status()
         stack.valkey.flush(name)
-    stack.this.settings.update(QUICK)
+    stack.this.settings.update(QUICK | stack.this.settings)
     stack.up(portals=portals)
     return Site(stack)
 
 
 class Site:
-    """This portal, as whoever runs it sees it."""
+    """A portal, this one unless named, as whoever runs it sees it."""
 
-    def __init__(self, stack: Stack) -> None:
-        self.stack = stack
-        self.api = RemoteCKAN(stack.this.url, apikey=stack.this.api_token, session=requests.Session())
+    def __init__(self, stack: Stack, name: str = "this") -> None:
+        self.stack, self.name = stack, name
+        self.portal = stack.portals[name]
+        self.api = RemoteCKAN(self.portal.url, apikey=self.portal.api_token, session=requests.Session())
 
     def call(self, action: str, **data: Any) -> Any:
         return self.api.call_action(action, data)
@@ -126,7 +128,7 @@ class Site:
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
-        connection = psycopg2.connect(self.stack.postgres.database("this"))
+        connection = psycopg2.connect(self.stack.postgres.database(self.name))
         try:
             with connection, connection.cursor() as cursor:
                 yield cursor
@@ -136,7 +138,7 @@ class Site:
     def ckan(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a ckan command as a person in a shell or cron does."""
         return subprocess.run(
-            ckan_command(self.stack.this.ini, *arguments),
+            ckan_command(self.portal.ini, *arguments),
             capture_output=True,
             text=True,
             timeout=120,
@@ -175,6 +177,8 @@ class Feed:
 
     def __init__(self, count: int, seconds: float = 0, port: int = 0, rows: int = 1000) -> None:
         self.seconds, self.rows = seconds, rows
+        self.asked, self._may_answer = threading.Event(), threading.Event()
+        self._may_answer.set()
         self.datasets = sorted((small_dataset(number) for number in range(count)), key=lambda each: each["id"])
         feed = self
 
@@ -190,7 +194,9 @@ class Feed:
         self.url = f"http://127.0.0.1:{self.port}"
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
+        self.asked.set()
         time.sleep(self.seconds)
+        self._may_answer.wait()
         address = urlsplit(request.path)
         query = dict(parse_qsl(address.query))
         start = int(query["start"])
@@ -202,6 +208,16 @@ class Feed:
         request.send_header("Content-Length", str(len(body)))
         request.end_headers()
         request.wfile.write(body)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Answer nobody until the block ends; ``asked`` is set when somebody has asked."""
+        self.asked.clear()
+        self._may_answer.clear()
+        try:
+            yield
+        finally:
+            self._may_answer.set()
 
     @property
     def ids(self) -> list[str]:
@@ -239,11 +255,3 @@ def counts(**given: int) -> dict[str, int]:
     """Return the statistics of a job that did this and nothing else."""
     zero = dict.fromkeys(("added", "updated", "not modified", "errored", "deleted"), 0)
     return zero | {key.replace("_", " "): count for key, count in given.items()}
-
-
-def wait_until(condition: Callable[[], Any], seconds: float, every: float = 0.2) -> None:
-    """Return when the condition holds; fail when it does not within so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(every)

@@ -19,9 +19,10 @@ from ckan import model
 from click.testing import Result
 
 from ckanext.harvest.cli import calling, harvester, workers
-from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestLog, HarvestSource, record
+from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestLog, HarvestSource
 from ckanext.harvest.tests.harvesting import act, counts, found, gather_errors, harvest, make_source, objects, start
 from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester, fetch, save_by_hand, save_objects
+from ckanext.relay import clock
 from ckanext.relay.celery_app import app
 
 SCRIPT = {"imports": save_by_hand}
@@ -449,7 +450,7 @@ def test_cleaning_the_log(ckan: Command, ckan_config: Any, monkeypatch: pytest.M
     """What is older than the settings say goes."""
     HarvestLog.filter().delete()
     for days in (1, 3, 29, 31):
-        HarvestLog(content=f"{days} days", level="INFO", created=record.now() - datetime.timedelta(days=days)).save()
+        HarvestLog(content=f"{days} days", level="INFO", created=clock.now() - datetime.timedelta(days=days)).save()
     assert lines(ckan("clean-harvest-log")) == ["Deleted log messages that are older than 30 days"]
     assert HarvestLog.filter().count() == 3
     monkeypatch.setitem(ckan_config, "ckan.harvest.log_timeframe", "2")

@@ -10,9 +10,10 @@ import pytest
 import redis
 
 from ckanext.harvest.tests.controlled_harvester import Control, plugged_in
-from ckanext.harvest.tests.flow import Dict, Site, counts, emptied, wait_until
+from ckanext.harvest.tests.flow import Dict, Site, counts, emptied
 from ckanext.relay.devstack.portal import Worker
 from ckanext.relay.devstack.stack import Stack
+from ckanext.relay.tests.waiting import wait_until
 
 GUIDS = ("one", "two", "three")
 

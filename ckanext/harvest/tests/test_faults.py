@@ -8,8 +8,9 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from ckanext.harvest.tests.flow import Feed, Site, counts, emptied, wait_until
+from ckanext.harvest.tests.flow import Feed, Site, counts, emptied
 from ckanext.relay.devstack.stack import Stack
+from ckanext.relay.tests.waiting import wait_until
 
 COUNT = 1000
 #: Enough for what breaks in a less usual way.

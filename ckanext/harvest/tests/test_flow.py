@@ -16,9 +16,10 @@ from ckanapi import RemoteCKAN
 from ckanapi.errors import ValidationError
 
 import ckanext.relay.devstack
-from ckanext.harvest.tests.flow import Command, Dict, Feed, Site, counts, emptied, small_dataset, wait_until
+from ckanext.harvest.tests.flow import Command, Dict, Feed, Site, counts, emptied, small_dataset
 from ckanext.relay.devstack.load import load
 from ckanext.relay.devstack.stack import Stack
+from ckanext.relay.tests.waiting import wait_until
 
 SAMPLE = Path(ckanext.relay.devstack.__file__).with_name("sample.jsonl")
 COUNT_OF_LARGE = 1000
@@ -289,9 +290,20 @@ def test_a_job_made_while_the_broker_is_down(site: Site, feed: Feed) -> None:
     assert site.finish(job_id)["stats"] == counts(added=len(feed.ids))
 
 
+def test_the_broker_restarts_while_a_worker_is_at_work(site: Site, feed: Feed) -> None:
+    """The worker ends what it is at and connects again: neither this job nor the next one waits for a person."""
+    source = site.add_source(feed.url)
+    with feed.held():
+        job_id = site.start(source["id"])
+        feed.asked.wait(30)
+        site.stack.valkey.stop()
+        site.stack.valkey.start()
+    assert site.finish(job_id)["stats"] == counts(added=len(feed.ids))
+    assert site.harvest(source["id"])["stats"] == counts(not_modified=len(feed.ids))
+
+
 def test_a_source_has_one_job_at_a_time(site: Site, feed: Feed) -> None:
     """Of several people who start the same source at once, one gets the job, and others hear that there is one."""
-    feed.seconds = 2  # a page, so that the job is not over before the others asked
     source = site.add_source(feed.url)
 
     def ask(_: int) -> str | None:
@@ -301,11 +313,12 @@ def test_a_source_has_one_job_at_a_time(site: Site, feed: Feed) -> None:
             assert "already is an unrun job" in str(refused.error_dict)
             return None
 
-    with ThreadPoolExecutor(6) as people:
-        made = [job_id for job_id in people.map(ask, range(6)) if job_id]
-    assert len(made) == 1
-    refused = site.ckan("harvester", "job", source["name"])
-    assert refused.returncode == 1 and "already is an unrun job" in refused.stderr
+    with feed.held():  # so that the job is not over before the others asked
+        with ThreadPoolExecutor(6) as people:
+            made = [job_id for job_id in people.map(ask, range(6)) if job_id]
+        assert len(made) == 1
+        refused = site.ckan("harvester", "job", source["name"])
+        assert refused.returncode == 1 and "already is an unrun job" in refused.stderr
     assert site.finish(made[0])["stats"] == counts(added=len(feed.ids))
     assert [job["id"] for job in site.call("harvest_job_list", source_id=source["id"])] == made
 

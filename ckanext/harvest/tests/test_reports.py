@@ -11,10 +11,10 @@ from ckan.plugins import toolkit as tk
 from ckan.tests import factories
 
 import ckanext.report.plugin
-from ckanext.harvest.model import HarvestSource
+from ckanext.harvest.model import HarvestSource, stats
 from ckanext.harvest.reports import harvest_status
-from ckanext.harvest.tests.harvesting import act, harvest, make_source
-from ckanext.harvest.tests.scripted_harvester import ScriptedHarvester
+from ckanext.harvest.tests.harvesting import act, harvest, make_source, sql
+from ckanext.harvest.tests.scripted_harvester import ScriptedHarvester, package_id
 from ckanext.report.report_registry import ReportRegistry
 
 PLUGINS = {"scripted_harvester": ScriptedHarvester, "report": ckanext.report.plugin.ReportPlugin}
@@ -42,6 +42,16 @@ def test_a_source_that_was_harvested(script: Any) -> None:
     assert (row["state"], row["last_status"]) == ("ok", "Finished")
     assert row["added"] == row["datasets"] > 0
     assert datetime.datetime.fromisoformat(row["last_finished"]) >= datetime.datetime.fromisoformat(row["last_started"])
+
+
+def test_which_datasets_are_counted(script: Any) -> None:
+    """The public ones, as everywhere; one of an old database that does not say whether it is private is public."""
+    source = make_source("scripted")
+    harvest(source["id"])
+    for private, count in ((None, 1), (True, 0)):
+        sql("UPDATE package SET private = :private WHERE id = :id", private=private, id=package_id("one"))
+        assert row_of(harvest_status(), source)["datasets"] == count
+        assert stats.source_counts(source["id"])["total_datasets"] == count
 
 
 def test_what_needs_somebody_stands_first() -> None:

@@ -40,7 +40,7 @@ from ckanext.harvest.tests.harvesting import (
     work_off,
 )
 from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester, package_id, save_by_hand, save_objects
-from ckanext.relay import lease
+from ckanext.relay import clock, lease
 from ckanext.relay.errors import AnswerInvalid, RemoteUnavailable
 from ckanext.relay.tests.solr import solr_at
 
@@ -625,7 +625,7 @@ def pause_is_over(job_id: str) -> float:
 
 def due(source_id: str, frequency: str = "DAILY", **interval: int) -> datetime.datetime:
     """Make a source due since a while and return since when."""
-    since = record.now() - datetime.timedelta(**interval or {"minutes": 5})
+    since = clock.now() - datetime.timedelta(**interval or {"minutes": 5})
     elsewhere(
         "UPDATE harvest_source SET frequency = :frequency, next_run = :since WHERE id = :id",
         frequency=frequency, since=since, id=source_id,

@@ -20,11 +20,12 @@ import pytest
 import requests
 
 from ckanext.harvest.logic.action import get_actions
-from ckanext.harvest.tests.flow import Site, emptied, wait_until
+from ckanext.harvest.tests.flow import Site, emptied
 from ckanext.harvest.tests.mail_server import MailServer
 from ckanext.harvest.tests.remote_ckan import RemotePortal, Request, dataset
 from ckanext.relay.devstack import portal as devstack_portal
 from ckanext.relay.devstack.stack import Stack
+from ckanext.relay.tests.waiting import wait_until
 
 WORD = "hunter2"
 #: As it goes over the wire for the URL below.

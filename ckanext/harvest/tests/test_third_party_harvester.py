@@ -20,7 +20,6 @@ from ckanext.harvest.model import (
     HarvestObject,
     HarvestObjectError,
     HarvestObjectExtra,
-    record,
     work,
 )
 from ckanext.harvest.tests import scripted_harvester
@@ -49,6 +48,7 @@ from ckanext.harvest.tests.scripted_harvester import (
     save_by_hand,
     save_objects,
 )
+from ckanext.relay import clock
 
 PLUGINS = {"scripted_harvester": ScriptedHarvester, "bare_harvester": BareHarvester}
 pytestmark = pytest.mark.usefixtures("portal", "script")
@@ -703,4 +703,4 @@ def test_an_object_whose_harvester_went_away(script: Script, source_id: str) -> 
     work_off(runner.Next("process", source_id))
     job = ended(job_id)
     assert errors(objects(job)[0]) == [("Fetch", "No harvester could be found for source type vanished")]
-    assert record.now() >= job.finished
+    assert clock.now() >= job.finished

@@ -1,36 +1,5 @@
-"""What the tests of whatever fetches share; everything stays on the loopback interface."""
+"""What the tests of whatever fetches share."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
-from ckanext.relay.tests.servers import Names, Server, log_of_connections, table_of_names
-
-
-@pytest.fixture
-def server() -> Iterator[Server]:
-    server = Server()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def other() -> Iterator[Server]:
-    """Another port, and so another origin."""
-    server = Server()
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Names:
-    """Names that resolve as written here: to the next list of addresses at each look-up."""
-    return table_of_names(monkeypatch)
-
-
-@pytest.fixture
-def connected(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The addresses to which anything tried to connect."""
-    return log_of_connections(monkeypatch)
+from ckanext.relay.tests.fixtures import certificates, connected, ftp, names, other, server  # noqa: F401

@@ -28,6 +28,7 @@ class Seen:
     method: str
     path: str
     headers: dict[str, str]
+    body: bytes = b""
 
 
 @dataclass
@@ -79,7 +80,7 @@ class Server:
                     while (line := lines.readline().decode().strip()) != "":
                         name, _, value = line.partition(":")
                         headers[name.lower()] = value.strip()
-                    seen = Seen(method, path, headers)
+                    seen = Seen(method, path, headers, lines.read(int(headers.get("content-length", 0))))
                     self.seen.append(seen)
                     next(self.handlers[path])(connection, seen)
 

@@ -6,6 +6,7 @@ import base64
 import itertools
 import json
 import logging
+import socket
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -137,11 +138,31 @@ def test_a_broker_that_is_down(caplog: pytest.LogCaptureFixture, monkeypatch: py
         celery_app.app.connection_for_write("redis://127.0.0.1:9/0"), auto_declare=False
     )
     monkeypatch.setattr(celery_app.log, "disabled", False)  # migrations, for one, silence loggers
+    monkeypatch.setitem(celery_app._broker, "away_until", 0.0)
     begun = time.monotonic()
     with caplog.at_level(logging.WARNING):
         celery_app.send(note, "one", kind="test", producer=away)
     assert time.monotonic() - begun < 5
     assert "The broker cannot be reached" in caplog.text and "relay.test.note" in caplog.text
+
+
+def test_a_broker_that_says_nothing(broker: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is waited for once, for seconds and not for ever; then messages wait for the next sweep, and go again."""
+    options = celery_app.app.conf.broker_transport_options
+    monkeypatch.setitem(celery_app._broker, "away_until", 0.0)
+    begun = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+        with celery_app.app.connection_for_write(url, transport_options=options) as connection:
+            silent = celery_app.app.amqp.Producer(connection, auto_declare=False)
+            for _ in range(100):
+                celery_app.send(note, "one", kind="test", producer=silent)
+    assert time.monotonic() - begun < 15
+    celery_app.send(note, "two", kind="test")
+    assert words(broker) == []
+    celery_app._broker["away_until"] = time.monotonic()
+    celery_app.send(note, "two", kind="test")
+    assert words(broker) == ["two"]
 
 
 def test_a_task_runs_as_a_request_does(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,13 +44,6 @@ KIB = 1024
 
 
 @pytest.fixture
-def ftp() -> Iterator[FtpServer]:
-    server = FtpServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture
 def downloader() -> Iterator[Downloader]:
     with Downloader(LOOPBACK, LIMITS, "Tests") as downloader:
         yield downloader
@@ -603,11 +596,6 @@ def test_failures_show_no_secret(server: Server, downloader: Downloader) -> None
 
 
 # --- TLS
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    return Certificates(tmp_path_factory.mktemp("tls"))
 
 
 def test_certificates_are_judged(certificates: Certificates, names: Names, monkeypatch: pytest.MonkeyPatch) -> None:

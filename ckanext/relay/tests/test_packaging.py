@@ -85,13 +85,13 @@ def test_the_namespace_is_shared_with_ckan(kind: str, request: pytest.FixtureReq
 def test_a_portal_from_the_wheel_migrates_a_new_database(environment: Path, stack: Stack, tmp_path: Path) -> None:
     stack.postgres.drop_database("packaging")
     url = stack.postgres.database("packaging")
-    plugins = "activity harvest ckan_harvester archiver report tagless_report"
+    plugins = "activity harvest ckan_harvester archiver report tagless_report syndicate"
     portal = Portal(tmp_path, "wheel", "From the wheel", 0, plugins, {})
     portal.configure(Services(url, stack.solr.core("test"), stack.valkey.url("test"), "secret", "unused"))
     ckan = [str(environment / "bin" / "ckan"), "--config", str(portal.ini), "db"]
     run(*ckan, "upgrade", "--skip-plugins")
     pending = run(*ckan, "pending-migrations")
-    assert all(f"unapplied migrations for {plugin}" in pending for plugin in ("harvest", "archiver", "report"))
+    assert all(f"unapplied migrations for {plugin}" in pending for plugin in ("harvest", "archiver", "report", "syndicate"))
     run(*ckan, "pending-migrations", "--apply")
     assert "unapplied" not in run(*ckan, "pending-migrations")
     connection = psycopg2.connect(url)

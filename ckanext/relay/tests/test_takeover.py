@@ -16,8 +16,9 @@ import psycopg2
 import pytest
 import requests
 
-from ckanext.harvest.tests.flow import Feed, wait_until
+from ckanext.harvest.tests.flow import Feed
 from ckanext.relay.devstack.portal import Portal, Services
+from ckanext.relay.tests.waiting import wait_until
 
 from .test_packaging import ROOT, built, run  # noqa: F401  (built is a fixture)
 

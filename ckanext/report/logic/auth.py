@@ -44,8 +44,12 @@ def report_show(context: Any, data_dict: Any) -> AuthResult:
 @tk.auth_allow_anonymous_access
 def report_data_get(context: Any, data_dict: Any) -> AuthResult:
     """Allow whom the report allows, which is everybody unless it says otherwise."""
-    report, options = parameters.report_with_options(data_dict, context)
-    if report.authorize is None or report.authorize(user_object(context), options):
+    report = parameters.report(data_dict, context)
+    # the action reads the options, few reports ask for them before
+    if report.authorize is None:
+        return {"success": True}
+    _, options = parameters.report_with_options(data_dict, context)
+    if report.authorize(user_object(context), options):
         return {"success": True}
     return {"success": False, "msg": tk._("Not authorized to see the report {0}").format(report.title)}
 

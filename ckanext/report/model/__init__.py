@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import json
-import uuid
 from collections import OrderedDict
 from collections.abc import Iterable
 from typing import Any
@@ -13,23 +12,15 @@ import ckan.plugins.toolkit as tk
 import sqlalchemy as sa
 from ckan import model
 from ckan.model import meta
+from ckan.model.types import make_uuid
 
+from ckanext.relay.clock import now
 from ckanext.report.domain.schedule import FRESH
 from ckanext.report.domain.table import to_json
 
 # Instances hold plain values and classes expressions; SQLAlchemy 1.4, which CKAN 2.11 has, knows no annotation that
 # says both.
 column: Any = sa.Column
-
-
-def make_uuid() -> str:
-    """Return a new id."""
-    return str(uuid.uuid4())
-
-
-def now() -> datetime.datetime:
-    """Return the time, UTC, as the table keeps it."""
-    return datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
 
 
 class DataCache(tk.BaseModel):

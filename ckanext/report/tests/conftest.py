@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ckanext.relay.tests.plugin_classes import known
+
 if TYPE_CHECKING:
     from ckanext.report.tests.browsing import Browser
 
@@ -24,13 +26,7 @@ def flask_app(request: pytest.FixtureRequest) -> Iterator[Any]:
     from ckan.tests.helpers import _get_test_app
 
     own = getattr(request.module, "PLUGINS", {})
-    entry_point = p.core._get_service
-
-    def service(name: str) -> Any:
-        return own[name](name=name) if name in own else entry_point(name)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(p.core, "_get_service", service)
+    with pytest.MonkeyPatch.context() as patch, known(own):
         patch.setitem(config, "ckan.plugins", [*_PLUGINS, *own])
         yield _get_test_app().flask_app
         p.unload_all()

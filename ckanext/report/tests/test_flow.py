@@ -26,6 +26,7 @@ PLUGINS = "report tagless_report"
 def portal(stack: Stack, tmp_path: Path) -> Portal:
     """A portal of its own, migrated; no web server runs."""
     stack.postgres.drop_database("reports")
+    stack.valkey.flush("test")
     made = Portal(tmp_path, "reports", "Reports", 0, PLUGINS, {"ckanext.relay.sweep_seconds": "2"})
     services = (
         stack.postgres.database("reports"),

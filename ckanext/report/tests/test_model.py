@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from ckan import model
 
+from ckanext.relay.clock import now
 from ckanext.report import stored
-from ckanext.report.model import DataCache, now
+from ckanext.report.model import DataCache
 
 pytestmark = pytest.mark.usefixtures("portal")
 

@@ -13,9 +13,11 @@ import pytest
 from ckan import model
 
 from ckanext.relay import lease
+from ckanext.relay.clock import now
+from ckanext.relay.tests.plugin_classes import loaded
 from ckanext.report import runner
 from ckanext.report.interfaces import IReport
-from ckanext.report.model import DataCache, now
+from ckanext.report.model import DataCache
 from ckanext.report.report_registry import Report, ReportRegistry, extract_entity_name
 from ckanext.report.tests.browsing import generate, report
 from ckanext.report.tests.third_party import ThirdPartyReport
@@ -65,16 +67,11 @@ class Later(p.SingletonPlugin):
         return [info(name="later")]
 
 
-def test_plugins_that_are_loaded_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plugins_that_are_loaded_later() -> None:
     """They count, and do not when they are unloaded."""
     before = ReportRegistry.instance().get_names()
-    others = p.core._get_service
-    monkeypatch.setattr(p.core, "_get_service", lambda name: Later(name=name) if name == "later" else others(name))
-    p.load("later")
-    try:
+    with loaded("later", Later):
         assert report("later").plugin == "Later (later)"
-    finally:
-        p.unload("later")
     assert ReportRegistry.instance().get_names() == before
 
 

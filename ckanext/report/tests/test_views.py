@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import copy
 import csv
 import datetime
 import functools
@@ -17,10 +18,11 @@ import pytest
 from ckan import model
 from ckan.tests import factories
 
+from ckanext.relay.clock import now
 from ckanext.report.interfaces import IReport
-from ckanext.report.model import DataCache, now
+from ckanext.report.model import DataCache
 from ckanext.report.report_registry import ReportRegistry
-from ckanext.report.tests.browsing import Browser, dataset, generate, report
+from ckanext.report.tests.browsing import Browser, act, dataset, generate, report
 from ckanext.report.tests.third_party import ThirdPartyReport
 
 
@@ -145,6 +147,17 @@ def test_a_form_without_the_token(browser: Browser, ckan_config: Any, flask_app:
         field, token = re.findall(r'<input type="hidden" name="(_csrf[^"]+)" value="([^"]+)"', page)[0]
         assert where(ask("post", "/report/numbers", **{field: token})) == "/report/numbers"
     assert model.Session.query(DataCache).count() == 1
+
+
+def test_what_is_shown_stays_as_it_is_kept(browser: Browser) -> None:
+    """A page and a download change nothing of what the next visitor gets, in whatever form he wants it."""
+    dataset("tree", owner_org=factories.Organization(name="parks")["id"])
+    generate("publisher-activity")
+    before = copy.deepcopy(act("report_data_get", id="publisher-activity")[0])
+    for _ in range(2):
+        for form in ("", "?format=json", "?format=csv"):
+            assert "Tree" in browser.get(f"/report/publisher-activity/parks{form}").text
+            assert act("report_data_get", id="publisher-activity")[0] == before
 
 
 def test_a_report_that_cannot_be_generated(browser: Browser, sysadmin: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 from ckan import model
 from ckan.tests import factories
 
+from ckanext.relay.tests.plugin_classes import loaded
 from ckanext.report.interfaces import IReport
 from ckanext.report.report_registry import UNSAID, Report, ReportRegistry
 from ckanext.report.tests.browsing import Browser, act, dataset, generate
@@ -164,18 +165,13 @@ def test_callers_may_change_what_they_get() -> None:
     assert titles(act("report_data_get", id="by-id")[0]) == {"For all"}
 
 
-def test_a_plugin_that_decides_who_sees_a_dataset(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plugin_that_decides_who_sees_a_dataset() -> None:
     """It is asked, for public datasets, too."""
     Catalogue()
     dataset("shown", private=True, title="Shown by a plugin")
     generate("by-id")
-    others = p.core._get_service
-    monkeypatch.setattr(p.core, "_get_service", lambda name: OpenToAll(name=name) if name == "open" else others(name))
-    p.load("open")
-    try:
+    with loaded("open", OpenToAll):
         assert titles(act("report_data_get", id="by-id")[0]) == {"Shown by a plugin"}
-    finally:
-        p.unload("open")
 
 
 def test_who_looks() -> None:

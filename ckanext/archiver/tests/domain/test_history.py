@@ -55,7 +55,7 @@ def series(*steps: tuple[float, Verdict], url: str = URL) -> dict[str, Any]:
 
 def test_a_success_overwrites_what_is_known_of_the_file_and_ends_the_failures() -> None:
     """Status, cache fields, times and counters, as other extensions print them."""
-    before = Previous(is_broken=True, first_failure=NOON - DAY, failure_count=4, hash="old", size=1)
+    before = Previous(is_broken=True, first_failure=NOON - DAY, failure_count=4)
     columns = check(ARCHIVED, before, facts=Facts(URL, ((301, "http://b/"),), COPY))
     assert columns | dataclasses.asdict(COPY) == columns
     assert (columns["status_id"], columns["is_broken"], columns["reason"], columns["cause"]) == (0, False, "", None)
@@ -66,7 +66,7 @@ def test_a_success_overwrites_what_is_known_of_the_file_and_ends_the_failures() 
 
 def test_not_changed_is_a_success_that_leaves_the_file_alone() -> None:
     """A link that was broken is well again, and its copy stays as it was."""
-    before = Previous(is_broken=True, first_failure=NOON - DAY, failure_count=4, verdict="broken", hash="old")
+    before = Previous(is_broken=True, first_failure=NOON - DAY, failure_count=4, verdict="broken")
     columns = check(UNCHANGED, before)
     assert (columns["status_id"], columns["is_broken"], columns["verdict"]) == (1, False, "ok")
     assert (columns["last_success"], columns["first_failure"], columns["failure_count"]) == (NOON, None, 0)
@@ -76,7 +76,7 @@ def test_not_changed_is_a_success_that_leaves_the_file_alone() -> None:
 @pytest.mark.parametrize("verdict", [NOT_FOUND, failed(Cause.TOO_LARGE), failed(Cause.OWN_FAULT)])
 def test_a_failure_leaves_the_last_good_copy_and_the_last_success(verdict: Verdict) -> None:
     """Whatever kind of failure; only the first one of a run sets its beginning."""
-    first = check(verdict, Previous(is_broken=False, last_success=NOON - DAY, failure_count=0))
+    first = check(verdict, Previous(is_broken=False, failure_count=0))
     assert not set(first) & {*dataclasses.asdict(COPY), "last_success"}
     assert (first["first_failure"], first["failure_count"]) == (NOON, 1)
     second = check(NOT_FOUND, after(None, first), NOON + DAY)

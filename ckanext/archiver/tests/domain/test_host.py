@@ -13,8 +13,8 @@ OK = Answer("http://h/", 200)
 URL = "http://h/a.csv"
 
 
-def failure(cause: Cause, retry_after: float | None = None) -> Failure:
-    return Failure(cause, "so it is", retry_after=retry_after)
+def failure(cause: Cause) -> Failure:
+    return Failure(cause, "so it is")
 
 
 def fail(host: Host, *causes: Cause, url: str = URL) -> None:
@@ -33,6 +33,26 @@ def test_requests_begin_with_a_pause_and_few_at_a_time() -> None:
     assert host.starts_in(20) is None
     host.end("r", URL, OK)
     assert host.starts_in(20) == 0 and host.answered
+
+
+@pytest.mark.parametrize(
+    ("outcome", "pause"),
+    [
+        (Answer("http://h/", 304), 0.25),
+        (Answer("http://h/", 304, redirects=((301, "http://h/"),)), 0.5),
+        (Answer("http://h/", 404), 0.5),
+        (failure(Cause.TIMEOUT), 0.5),
+        (None, 0.5),
+    ],
+)
+def test_the_pause_is_half_after_a_file_that_is_as_it_was(outcome: Answer | Failure | None, pause: float) -> None:
+    """Nothing was sent; but it is never less, however many answers come."""
+    host = Host("h", MANNERS)
+    host.begin(0)
+    host.begin(10)
+    host.end("r1", URL, outcome)
+    host.end("r2", URL, outcome)
+    assert host.starts_in(10) == pause
 
 
 def test_three_failures_hold_for_all_links() -> None:

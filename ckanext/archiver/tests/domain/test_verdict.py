@@ -91,7 +91,7 @@ def test_a_service_that_is_a_page() -> None:
     found = verdict(link, **page)
     assert (found.status_id, found.cause) == (status.CHOSE_NOT_TO_DOWNLOAD, Cause.SERVICE_INVALID)
     assert verdict(link, head=b"\x89PNG\r\n").status_id == status.ARCHIVED
-    assert verdict(link, head=b"<WMS_Capabilities/>", request_type="WMS 1.3").request_type == "WMS 1.3"
+    assert verdict(link, head=b"<WMS_Capabilities/>", request_type="WMS 1.3").status_id == status.ARCHIVED
 
 
 def test_head_has_no_body_to_judge() -> None:

@@ -16,6 +16,7 @@ from ckanext.harvest.logic import HarvestJobExists, HarvestSourceInactiveError, 
 from ckanext.harvest.logic.auth import get_job_object
 from ckanext.harvest.logic.parameters import flag, limit_and_offset
 from ckanext.harvest.model import HarvestJob, HarvestSource, jobs, record, stats
+from ckanext.relay import clock
 from ckanext.relay.celery_app import BULK, PRIORITY
 
 log = logging.getLogger(__name__)
@@ -210,7 +211,7 @@ def harvest_abort_failed_jobs(context: Any, data_dict: dict[str, Any]) -> str:
     if not running:
         return tk._("There is no jobs to abort")
     try:
-        failed = [job.id for job in running if record.now() - job.created > life_span.limit(job.source.frequency, days)]
+        failed = [job.id for job in running if clock.now() - job.created > life_span.limit(job.source.frequency, days)]
     except ValueError as error:
         raise tk.ValidationError({"frequency": [str(error)]}) from None
     for job_id in failed:

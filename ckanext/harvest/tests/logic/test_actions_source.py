@@ -10,9 +10,10 @@ import pytest
 from ckan import model
 from ckan.tests import factories
 
-from ckanext.harvest.model import HarvestJob, HarvestSource, record
+from ckanext.harvest.model import HarvestJob, HarvestSource
 from ckanext.harvest.tests.harvesting import act, found, harvest, make_source, names, sql
 from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester, save_by_hand
+from ckanext.relay import clock
 
 SCRIPT = {"imports": save_by_hand}
 PLUGINS = {"scripted_harvester": ScriptedHarvester}
@@ -232,7 +233,7 @@ def test_choosing_from_the_list(ckan_config: dict[str, Any]) -> None:
     act("harvest_source_delete", id=make_source("ckan", title="deleted")["id"])
     make_source("ckan", title="due", frequency="DAILY")
     later = make_source("ckan", title="later", frequency="DAILY")
-    HarvestSource.get(later["id"]).next_run = record.now() + datetime.timedelta(hours=1)
+    HarvestSource.get(later["id"]).next_run = clock.now() + datetime.timedelta(hours=1)
     model.Session.commit()
     assert listed() == ["later", "due", "deleted", "active"]
     assert listed(only_active=True) == ["later", "due", "active"]

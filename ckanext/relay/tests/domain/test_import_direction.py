@@ -16,14 +16,16 @@ FRAMEWORKS = {"ckan", "celery", "sqlalchemy", "flask", "kombu", "requests", "cli
 #: plugin → … → domain: each layer imports only those below it. What a plugin has besides stands beside the runner.
 LAYERS = (
     ("plugin",),
-    ("views", "cli", "subscribers", "helpers", "logic", "foreground"),
+    ("views", "cli", "subscribers", "helpers", "logic", "foreground", "asking", "listeners"),
     ("tasks",),
-    ("runner", "clearing", "reimport", "doctor", "drift", "retention", "batch", "legacy", "inventory"),
+    ("runner", "clearing", "reimport", "doctor", "drift", "retention", "batch", "legacy", "inventory")
+    + ("bulk", "comparison", "planning", "preflight", "reconcile", "status"),
     ("model", "interfaces", "registry", "remote", "storage", "harvesters", "config", "sources", "datasets")
-    + ("notifications", "cache_urls", "explanations", "activities", "crew", "checks", "fetcher", "uploads"),
+    + ("notifications", "cache_urls", "explanations", "activities", "crew", "checks", "fetcher", "uploads")
+    + ("types", "signals", "profiles", "rules", "selection", "hooks"),
     ("domain",),
 )
-FACADES = {"queue", "utils", "log"}
+FACADES = {"queue", "utils", "log", "listeners"}
 #: modules of actions and auth functions by verb, as third parties import them
 VERBS = {
     f"logic.{part}.{verb}" for part in ("action", "auth") for verb in ("get", "create", "update", "patch", "delete")

@@ -42,7 +42,8 @@ def report_data_get(context: Any, data_dict: dict[str, Any]) -> list[Any]:
 
     :param id: the name of the report
     :param options: an object; those that are missing have their defaults
-    :returns: a list of the data and the date, ISO format, UTC
+    :returns: a list of the data and the date, ISO format, UTC. With ``for_view`` in the context others share the rows:
+        whoever changes one must copy it before.
     :raises ObjectNotFound: there is no such report, or it was never generated with these options
     """
     tk.check_access("report_data_get", context, data_dict)
@@ -50,7 +51,7 @@ def report_data_get(context: Any, data_dict: dict[str, Any]) -> list[Any]:
     data, created = report.get_stored(options, Viewer(context.get("user"), bool(context.get("ignore_auth"))))
     if created is None:
         raise tk.ObjectNotFound(tk._("The report {0} was not generated yet with these options").format(report.title))
-    return [_copied(data), created.isoformat()]
+    return [data if context.get("for_view") else _copied(data), created.isoformat()]
 
 
 def _copied(data: Any) -> Any:

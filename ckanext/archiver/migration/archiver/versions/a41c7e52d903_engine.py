@@ -108,7 +108,6 @@ def _create_tables() -> None:
         sa.Column("not_before", sa.DateTime),
         sa.Column("failures", sa.Integer, nullable=False),
         sa.Column("last_answer", sa.DateTime),
-        sa.Column("down_since", sa.DateTime),
     )
     _create(
         "archiver_removal",
