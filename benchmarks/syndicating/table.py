@@ -1,0 +1,125 @@
+"""The result in words: the table, the targets, the record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ..report import Target
+from .measure import Round
+from .scenarios import Result
+
+REFERENCE, OURS = "reference", "ours"
+TITLES = {
+    "first": "first push",
+    "unchanged": "all asked for again, nothing changed",
+    "edit": "one title edited",
+    "many": "ours alone: first push to a target that costs nothing",
+    "many unchanged": "ours alone: the same asked for again",
+}
+FIGURES: dict[str, tuple[Callable[[Round], float], int, bool]] = {
+    "datasets": (lambda each: each.datasets, 0, False),
+    "seconds": (lambda each: each.seconds, 1, False),
+    "datasets a second": (lambda each: each.rate, 1, True),
+    "requests": (lambda each: each.asked, 0, True),
+    "requests that write": (lambda each: each.writes, 0, True),
+    "CPU ms a dataset": (lambda each: each.cpu * 1000 / each.datasets, 1, True),
+    "SQL statements a dataset": (lambda each: each.statements / each.datasets, 1, True),
+    "transactions a dataset": (lambda each: each.transactions / each.datasets, 1, True),
+    "peak MB of the worker": (lambda each: each.peak_mb, 0, True),
+}
+
+
+def table(result: Result) -> str:
+    return "\n".join(_lines(result))
+
+
+def _lines(result: Result) -> Iterator[str]:
+    for name, title in TITLES.items():
+        sides = {side: result.of(name, side) for side in (REFERENCE, OURS)}
+        if any(sides.values()):
+            yield title
+            yield from _figures(sides)
+            yield ""
+    if result.plain:
+        yield f"plain calls of package_create with the same payloads, datasets a second   {result.plain:.1f}"
+        for side, count in result.changed_ids.items():
+            yield f"resource ids of the target that one edit changed, {_title(side)}   {count} of 3"
+        yield ""
+    if outage := result.outage:
+        yield f"ours alone: {outage.edits} edits while the target was down"
+        yield f"  seconds from its return to the first update        {outage.waited:.1f}"
+        yield f"  updates a second from there on                     {outage.round.rate:.1f}"
+        yield f"  plain calls of package_update, same payloads       {outage.plain:.1f}"
+        yield f"  requests, of which write                           {outage.round.asked}, {outage.round.writes}"
+        yield f"  places by which an update was out of order         {outage.displaced}"
+        yield f"  times that a dataset was written at most           {outage.written}"
+
+
+def _figures(sides: dict[str, Round | None]) -> Iterator[str]:
+    reference, ours = sides[REFERENCE], sides[OURS]
+    yield f"{'':<34}{_title(REFERENCE):>20}{_title(OURS):>16}{'ratio':>10}"
+    for name, (figure, digits, compared) in FIGURES.items():
+        values = [None if each is None else figure(each) for each in (reference, ours)]
+        cells = [("-" if value is None else f"{value:.{digits}f}") for value in values]
+        ratio = _ratio(values[0], values[1], name == "datasets a second") if compared else ""
+        yield f"  {name:<32}{cells[0]:>20}{cells[1]:>16}{ratio:>10}"
+
+
+def _ratio(reference: float | None, ours: float | None, more: bool) -> str:
+    if not reference or not ours:
+        return "-"
+    return f"{ours / reference if more else reference / ours:.2f}x"
+
+
+def _title(side: str) -> str:
+    return "ckanext-syndicate" if side == REFERENCE else "ours"
+
+
+def targets(result: Result) -> Iterator[Target]:
+    if (first := result.of("first", OURS)) and result.plain:
+        share = first.rate / result.plain
+        yield Target("first push, of the rate of plain calls", "at least 90 %", f"{share:.0%}", share >= 0.9)
+    for name, most in (("unchanged", 3), ("many unchanged", 20)):
+        if again := result.of(name, OURS):
+            met = again.asked <= most and not again.writes
+            got = f"{again.asked}, {again.writes} of which write"
+            yield Target(
+                f"requests for {again.datasets:,} unchanged datasets", f"{most} at most, none writes", got, met
+            )
+    if edit := result.of("edit", OURS):
+        changed = result.changed_ids[OURS]
+        got = f"{edit.asked}, {changed} ids changed"
+        met = 1 <= edit.asked <= 2 and not changed
+        yield Target("requests for one edit", "1 or 2, no resource id changed", got, met)
+    if outage := result.outage:
+        share = outage.round.rate / (result.plain or outage.plain)
+        met = share >= 0.9 and outage.displaced < 10 and outage.written == 1
+        got = f"{share:.0%}, out of order by {outage.displaced}, written {outage.written} times"
+        yield Target("edits of an outage, of the rate of plain calls", "at least 90 %, in order, once", got, met)
+
+
+def target_lines(result: Result) -> str:
+    return "\n".join(
+        f"{'met' if target.met else 'MISSED':<7} {target.what:<50} wanted {target.wanted}, got {target.got}"
+        for target in targets(result)
+    )
+
+
+METHOD = """\
+Each first push begins with a target without a dataset and a portal from which nothing was pushed, put back from copies.
+All sides push to the same target through the same proxy, which counts. Each side has one worker process. Seconds are
+those from the first request to the last answer; of several first pushes the quickest counts. How each figure is got is
+said in benchmarks/README.rst."""
+
+
+def record(result: Result, date: str, command: str) -> str:
+    machine = "\n".join(f"- {key}: {value}" for key, value in result.machine.items())
+    parts = [
+        f"# Syndicate, side by side, {date}",
+        f"`{command}`; ckanext-syndicate from {result.origin}.",
+        METHOD,
+        f"## Machine\n\n{machine}",
+        f"## Figures\n\n```\n{table(result)}\n```",
+        f"## Targets\n\n```\n{target_lines(result)}\n```",
+    ]
+    return "\n\n".join(parts) + "\n"

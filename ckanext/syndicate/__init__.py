@@ -1,0 +1,1 @@
+"""Plugin `syndicate`: keeps copies of chosen datasets on other CKAN portals."""

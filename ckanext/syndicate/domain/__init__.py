@@ -1,0 +1,1 @@
+"""What syndication decides. Pure functions and types: the standard library and nothing else."""

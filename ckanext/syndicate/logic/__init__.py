@@ -1,0 +1,1 @@
+"""What the API offers, and who may use it."""
