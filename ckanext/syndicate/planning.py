@@ -116,7 +116,7 @@ class Planner:
         subject = self._preparation.look(dataset_id)
         step, reason = subject.decision.step, subject.decision.reason
         if step is Step.NOTHING:
-            return self._planned(subject, BLOCKED if subject.decision.loops else SKIPPED, reason)
+            return self._planned(subject, SKIPPED, reason)
         try:
             return self._retraction(subject) if step in (Step.PRIVATE, Step.DELETE) else self._push(subject)
         except (Conflict, NameTaken) as error:
@@ -141,7 +141,7 @@ class Planner:
             return self._planned(subject, UNCHANGED, "it has not changed since it was pushed")
         self._verify()
         if reason := self._preparation.loop(subject.package):
-            return self._planned(subject, BLOCKED, reason)
+            return self._planned(subject, SKIPPED, reason)
         wanted = self._preparation.delivery(subject, prepared)
         remote = delivery.find_copy(self._target, wanted) or delivery.holder(self._target, wanted)
         if remote is None:

@@ -18,7 +18,7 @@ from ckanext.relay import ckan_211
 from . import config, hooks, selection
 from .delivery import Content, Delivery
 from .domain import names, payload
-from .domain.marker import Marker, marker_for, marker_of, normalised
+from .domain.marker import Marker, is_returned, marker_for, marker_of, normalised
 from .domain.payload import Dataset
 from .domain.states import ACTIVE
 from .domain.topic import Decision, Local, Policies, Situation, Step, decide
@@ -138,9 +138,13 @@ class Preparation:
         )
 
     def loop(self, package: Dataset | None) -> str | None:
-        """Return why a dataset may not go to the target: it has been there. None if it may."""
+        """Return why a dataset may not go to the target: it has been there, or begins here. None if it may."""
         marker = marker_of(package) if package else None
-        passed = sorted(self.target_sites.intersection(marker.path)) if marker else []
+        if package is None or marker is None:
+            return None
+        if is_returned(marker, self.site, package["id"]):
+            return f"it says that it is a copy of another dataset of this portal, {marker.origin}"
+        passed = sorted(self.target_sites.intersection(marker.path))
         return f"it came here from {passed[0]}" if passed else None
 
     def _name(self, package: Dataset | None, copy: Copy | None, local_id: str) -> str:

@@ -91,7 +91,9 @@ def test_a_portal_from_the_wheel_migrates_a_new_database(environment: Path, stac
     ckan = [str(environment / "bin" / "ckan"), "--config", str(portal.ini), "db"]
     run(*ckan, "upgrade", "--skip-plugins")
     pending = run(*ckan, "pending-migrations")
-    assert all(f"unapplied migrations for {plugin}" in pending for plugin in ("harvest", "archiver", "report", "syndicate"))
+    assert all(
+        f"unapplied migrations for {plugin}" in pending for plugin in ("harvest", "archiver", "report", "syndicate")
+    )
     run(*ckan, "pending-migrations", "--apply")
     assert "unapplied" not in run(*ckan, "pending-migrations")
     connection = psycopg2.connect(url)

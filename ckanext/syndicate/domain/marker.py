@@ -80,15 +80,31 @@ def marker_of(dataset: Mapping[str, Any]) -> Marker | None:
 def marker_for(dataset: Mapping[str, Any], site: str, dataset_id: str) -> Marker:
     """Return what to say of a dataset that is pushed from here.
 
-    :param dataset: as ``package_show`` shows it here: if it was pushed here itself, it keeps its origin
+    :param dataset: as ``package_show`` shows it here: if it was pushed here itself, it keeps its origin, unless that is
+        another dataset of this portal, see :func:`is_returned`
     :param site: the URL of this portal
     :param dataset_id: its id here
     """
     here = normalised(site)
     before = marker_of(dataset)
+    own = f"{here}/dataset/{dataset_id}"
     if before is None:
-        return Marker(f"{here}/dataset/{dataset_id}", (here,))
-    return Marker(before.origin, (here, *(hop for hop in before.path if hop != here)))
+        return Marker(own, (here,))
+    return Marker(
+        own if is_returned(before, here, dataset_id) else before.origin,
+        (here, *(hop for hop in before.path if hop != here)),
+    )
+
+
+def is_returned(marker: Marker, site: str, dataset_id: str) -> bool:
+    """Return whether a dataset says that it is a copy of another dataset of this portal: it came back by another way,
+    or somebody typed it. Pushed on, it would be taken for that one.
+
+    :param site: the URL of this portal
+    :param dataset_id: the id here of the dataset that bears the marker
+    """
+    own = f"{normalised(site)}/dataset/"
+    return marker.origin.startswith(own) and marker.origin != f"{own}{dataset_id}"
 
 
 def origin_query(origin: str) -> str:

@@ -402,6 +402,17 @@ def test_what_came_from_the_target(target: Target) -> None:
     assert copies.get(made["id"], "plain") is None
 
 
+def test_what_names_another_dataset_as_its_origin(target: Target) -> None:
+    """A dataset whose extras say that it is a copy of another one of this portal never gets to that one's copy."""
+    victim = make_dataset()
+    work()
+    origin = extra(there(target, victim), ORIGIN)
+    forged = make_dataset(extras=[{"key": ORIGIN, "value": origin}, {"key": PATH, "value": "http://far.example"}])
+    work()
+    assert left() == {} and copies.get(forged["id"], "plain") is None
+    assert there(target, victim)["title"] == victim["title"]
+
+
 # -- other extensions
 
 

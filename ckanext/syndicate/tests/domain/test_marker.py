@@ -10,6 +10,7 @@ from ckanext.syndicate.domain.marker import (
     ORIGIN,
     PATH,
     Marker,
+    is_returned,
     marker_for,
     marker_of,
     normalised,
@@ -64,6 +65,16 @@ def test_what_came_here_keeps_its_origin() -> None:
     marker = marker_for(before, "https://b.example", "2")
     assert marker == Marker("https://a.example/dataset/1", ("https://b.example", "https://a.example"))
     assert marker_of({"extras": [{"key": key, "value": text} for key, text in marker.extras().items()]}) == marker
+
+
+def test_a_marker_that_names_another_dataset_of_this_portal() -> None:
+    """Whether it came back or somebody typed it: the dataset never goes by the name of the other one."""
+    typed = marked("https://a.example/dataset/victim", "https://b.example")
+    marker = marker_of(typed)
+    assert marker is not None and is_returned(marker, "https://A.example/", "x")
+    assert not is_returned(marker, "https://a.example", "victim")
+    assert not is_returned(marker, "https://b.example", "x")
+    assert marker_for(typed, "https://a.example", "x").origin == "https://a.example/dataset/x"
 
 
 def test_a_path_does_not_grow_in_a_circle() -> None:
