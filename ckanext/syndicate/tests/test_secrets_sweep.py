@@ -67,6 +67,8 @@ def swept(_two_portals: Pair) -> Iterator[Swept]:
             errors = dict(site.rows(failed))
             yield Swept(site, _two_portals.b.portal.api_token, datasets, messages, errors)
         finally:
+            for dataset_id in datasets[1:]:  # whoever pushes all there is would fail with them
+                site.call("dataset_purge", id=dataset_id)
             site.execute("DELETE FROM syndication_outbox")
             proxy.well()
 
