@@ -47,11 +47,13 @@ class Finding:
 
 def broker(kind: str) -> Iterator[Finding]:
     """Yield whether the broker is away, or no worker serves the lanes of a kind of work."""
+    # a new connection: one that was used before may be to a broker that has restarted since
+    connection = app.connection_for_write()
     try:
-        with app.connection_for_write() as connection:
+        with connection:
             connection.ensure_connection(max_retries=1, interval_start=0, timeout=PING_SECONDS)
-        served = app.control.inspect(timeout=PING_SECONDS).active_queues() or {}
-    except (OperationalError, OSError) as error:
+            served = app.control.inspect(timeout=PING_SECONDS, connection=connection).active_queues() or {}
+    except (OperationalError, *connection.connection_errors) as error:
         remedy = "start it, or correct ckanext.relay.broker_url or ckan.redis.url; nothing is lost meanwhile"
         yield Finding("broker-away", redact(f"the message broker cannot be reached: {error}"), remedy)
         return
