@@ -92,7 +92,9 @@ def test_no_table_tells(swept: Swept, pair: Pair) -> None:
 def test_no_log_line_tells(swept: Swept) -> None:
     """Neither of the web servers nor of the workers and their schedulers, whoever logs, at the level DEBUG."""
     files = (swept.site.stack.state / "log").glob("*.log")
-    logs = {file.name: file.read_text(errors="replace") for file in files}
+    # CKAN itself logs the first ten characters of a token that it does not know
+    known = re.compile(r"Received API Token: \S{10}\[\.\.\.\]")
+    logs = {file.name: known.sub("", file.read_text(errors="replace")) for file in files}
     assert "DEBUG" in logs["worker.log"] and "urllib3.connectionpool" in logs["worker.log"]
     assert {name: swept.finds(text)[:3] for name, text in logs.items() if swept.finds(text)} == {}
 
