@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -46,30 +45,6 @@ address_policy = relay_config.address_policy
 secrets_dir = relay_config.secrets_dir
 
 
-def _get(key: str) -> Any:
-    # tests and older portals put plain strings into the config at run time
-    return tk.config.get(key)
-
-
-def _switch(key: str, default: bool) -> bool:
-    value = _get(key)
-    try:
-        return default if value is None or value == "" else bool(tk.asbool(value))
-    except ValueError:
-        raise ConfigurationError(f"{key} is {value!r}, which is neither true nor false") from None
-
-
-def _number(key: str, default: float, most: float) -> float:
-    value = _get(key)
-    try:
-        number = default if value is None or value == "" else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not 0 <= number <= most:
-        raise ConfigurationError(f"{key} is {value!r}, which is not a number from 0 to {most:g}")
-    return number
-
-
 # -- profiles
 
 
@@ -78,7 +53,7 @@ def legacy_options(settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
 
     :param settings: CKAN's configuration unless another is meant
     """
-    read = _get if settings is None else settings.get
+    read = relay_config.get if settings is None else settings.get
     return {
         option: value for option, keys in LEGACY.items() for key in keys if (value := read(key)) not in (None, "", [])
     }
@@ -93,7 +68,7 @@ def profile_options() -> dict[str, Any]:
 def idle_settings() -> list[str]:
     """Return the keys that are set and have no effect: work is not spread over queues of RQ any more."""
     queues = [key for key in profile_options() if key.endswith(".queue")]
-    named = [CONFIG_QUEUE_NAME] if _get(CONFIG_QUEUE_NAME) not in (None, "", "default") else []
+    named = [CONFIG_QUEUE_NAME] if relay_config.get(CONFIG_QUEUE_NAME) not in (None, "", "default") else []
     return [*named, *(f"{PROFILE_PREFIX}{key}" for key in queues)]
 
 
@@ -102,27 +77,27 @@ def idle_settings() -> list[str]:
 
 def get_sync_on_changes() -> bool:
     """Return whether datasets are pushed when they change."""
-    return _switch(CONFIG_SYNC_ON_CHANGES, True)
+    return relay_config.switch(CONFIG_SYNC_ON_CHANGES, True)
 
 
 def get_sync_on_member_changes() -> bool:
     """Return whether a dataset is pushed when it is put into a group or taken out."""
-    return _switch(CONFIG_SYNC_ON_MEMBER_CHANGES, True)
+    return relay_config.switch(CONFIG_SYNC_ON_MEMBER_CHANGES, True)
 
 
 def delete_limit() -> float:
     """Return how many percent of the copies at a target may be taken back in a day without being asked for."""
-    return _number("ckanext.syndicate.delete_limit", 10, 100)
+    return relay_config.number("ckanext.syndicate.delete_limit", 10, most=100)
 
 
 def reconcile_hours() -> float:
     """Return after how many hours a target is compared again; 0 if only people ask for it."""
-    return _number("ckanext.syndicate.reconcile_hours", 0, 24 * 3650)
+    return relay_config.number("ckanext.syndicate.reconcile_hours", 0, most=24 * 3650)
 
 
 def organization_title(key: str) -> str | None:
     """Return the title of an organization that a predicate compares with, or None if there is none."""
-    return str(_get(key) or "").strip() or None
+    return str(relay_config.get(key) or "").strip() or None
 
 
 # -- who we are
@@ -133,10 +108,10 @@ def site() -> str:
 
     :raises ConfigurationError: it is no address
     """
-    named = str(_get("ckanext.syndicate.site_url") or "").strip()
+    named = str(relay_config.get("ckanext.syndicate.site_url") or "").strip()
     # with the language, the root path is another one on each page
-    root = re.sub(r"/?\{\{LANG\}\}", "", str(_get("ckan.root_path") or ""))
-    address = named or f"{str(_get('ckan.site_url') or '').rstrip('/')}{root}"
+    root = re.sub(r"/?\{\{LANG\}\}", "", str(relay_config.get("ckan.root_path") or ""))
+    address = named or f"{str(relay_config.get('ckan.site_url') or '').rstrip('/')}{root}"
     if not re.match(r"https?://[^/\s]+[^\s]*$", address, re.IGNORECASE):
         raise ConfigurationError(
             f"This portal has no address by which targets know it, but {redact(address)!r}",

@@ -7,11 +7,9 @@ from typing import Any
 
 import ckan.plugins as p
 import ckan.plugins.toolkit as tk
-from ckan.exceptions import CkanConfigurationException
 
 from ckanext.relay import config as relay_config
 from ckanext.relay import redaction
-from ckanext.relay.errors import ConfigurationError
 
 from . import (
     cli,
@@ -72,10 +70,7 @@ class SyndicatePlugin(p.SingletonPlugin):
 
     def configure(self, config_: Any) -> None:
         redaction.install()
-        try:
-            config.check()
-        except ConfigurationError as error:
-            raise CkanConfigurationException(f"{error} {error.hint or ''}".rstrip()) from None
+        relay_config.run_check(config.check)
         profiles.all_profiles()  # says now what is wrong with them
 
     # IConfigurer
