@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ckanext.relay.tests.fixtures import server  # noqa: F401
+from ckanext.relay.tests.plugin_classes import known
 
 if TYPE_CHECKING:
     from ckanext.relay.devstack.stack import Stack
@@ -33,13 +34,7 @@ def syndicate_plugins(request: pytest.FixtureRequest) -> Iterator[Any]:
 
     own = getattr(request.module, "OWN_PLUGINS", {})
     wanted = f"{getattr(request.module, 'PLUGINS', '')} {' '.join(own)} {_PLUGINS}".split()
-    entry_point = p.core._get_service
-
-    def service(name: str) -> Any:
-        return own[name](name=name) if name in own else entry_point(name)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(p.core, "_get_service", service)
+    with pytest.MonkeyPatch.context() as patch, known(own):
         patch.setitem(config, "ckan.plugins", wanted)
         p.load_all()
         yield _get_test_app()
