@@ -59,6 +59,22 @@ def claim(statement: Any) -> list[Any]:
         return list(connection.execute(statement))
 
 
+def claim_rows(candidates: Any, key: sa.Column[Any], is_ready: Any, update: Any) -> list[Any]:
+    """Claim rows in a transaction of its own: lock them, then look at them once more, and return what the update does.
+
+    Two statements, since one sees all other rows as they were when it began: the lease of another worker that took a
+    row after that would look as if it were dead, and both would have the row.
+
+    :param candidates: a SELECT whose first column is ``key``, in the order in which rows are to be taken
+    :param is_ready: the condition that a row may be taken, as the candidates have it
+    :param update: an UPDATE … RETURNING of the table, without conditions
+    """
+    with _engine().begin() as connection:
+        locked = connection.execute(candidates.with_for_update(of=key.table, skip_locked=True))
+        keys = [row[0] for row in locked]
+        return list(connection.execute(update.where(key.in_(keys), is_ready))) if keys else []
+
+
 def execute(statement: Any) -> int:
     """Run a statement in a transaction of its own and return how many rows it touched."""
     with _engine().begin() as connection:

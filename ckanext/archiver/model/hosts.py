@@ -93,21 +93,14 @@ def claim(lease_id: str, limit: int, lane: str | None = None, named: Collection[
     if named is not None:
         wanted = sa.and_(wanted, among(_host.c.host, named))
     is_urgent = sa.func.coalesce(_host.c.priority_due <= lease.now, sa.false())
-    picked = (
-        sa.select(_host.c.host, _host.c.claimed_by)
-        .where(wanted, may_be_asked, lease.is_free(lease_table, _host.c.claimed_by))
-        .order_by(is_urgent.desc(), _host.c.last_claim.asc().nulls_first(), _host.c.due)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("picked")
-    )
-    rows = lease.claim(
-        sa.update(_host)
-        .where(_host.c.host == picked.c.host)
-        .values(claimed_by=lease_id, last_claim=lease.now)
-        .returning(_host.c.host, _host.c.failures, picked.c.claimed_by.isnot(None))
-    )
-    return [Claimed(*row) for row in rows]
+    ready = sa.and_(wanted, may_be_asked, lease.is_free(lease_table, _host.c.claimed_by))
+    first = sa.select(_host.c.host).where(ready)
+    first = first.order_by(is_urgent.desc(), _host.c.last_claim.asc().nulls_first(), _host.c.due).limit(limit)
+    # an UPDATE returns what is new: who had the host before is read from the row as it was
+    before = _host.alias("before")
+    claimed = sa.update(_host).where(before.c.host == _host.c.host).values(claimed_by=lease_id, last_claim=lease.now)
+    claimed = claimed.returning(_host.c.host, _host.c.failures, before.c.claimed_by.isnot(None))
+    return [Claimed(*row) for row in lease.claim_rows(first, _host.c.host, ready, claimed)]
 
 
 def record(lease_id: str, known: Iterable[Known]) -> None:

@@ -1,12 +1,13 @@
 """Who works on what: the queries by which workers claim jobs and objects, and release them.
 
-A claim is one statement on a connection of its own (see :mod:`ckanext.relay.lease`): harvesters commit, roll back and
+A claim is a transaction on a connection of its own (see :mod:`ckanext.relay.lease`): harvesters commit, roll back and
 remove the session at will, and none of it may touch who owns the work.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from ckan import model
@@ -36,15 +37,9 @@ def claim_job(job_id: str, lease_id: str) -> bool:
     """Claim the gathering of a job, which begins with that; False if it is done, not asked for, or somebody else is at
     it."""
     wanted = sa.and_(_job.c.id == job_id, _job.c.status == "Running", _job.c.gather_finished.is_(None), _free(_job))
-    picked = sa.select(_job.c.id).where(wanted).with_for_update(skip_locked=True)
-    return bool(
-        lease.claim(
-            sa.update(_job)
-            .where(_job.c.id.in_(picked.scalar_subquery()))
-            .values(claimed_by=lease_id, attempts=sa.func.coalesce(_job.c.attempts, 0) + 1, gather_started=now())
-            .returning(_job.c.id)
-        )
-    )
+    attempts = sa.func.coalesce(_job.c.attempts, 0) + 1
+    claimed = sa.update(_job).values(claimed_by=lease_id, attempts=attempts, gather_started=now())
+    return bool(lease.claim_rows(sa.select(_job.c.id).where(wanted), _job.c.id, wanted, claimed.returning(_job.c.id)))
 
 
 def claim_objects(source_id: str, lease_id: str, limit: int) -> list[str]:
@@ -60,20 +55,13 @@ def claim_objects(source_id: str, lease_id: str, limit: int) -> list[str]:
             .where(_object.c.harvest_source_id == source_id, _open, _ready, retried, _free(_object))
             .order_by(_object.c.gathered, _object.c.id)
             .limit(at_most)
-            .with_for_update(of=_object, skip_locked=True)
         )
 
     for query in (
         candidates(sa.func.coalesce(_object.c.retry_times, 0) == 0, limit),
         candidates(sa.func.coalesce(_object.c.retry_times, 0) > 0, 1),
     ):
-        picked = query.cte("picked")
-        ids = lease.claim(
-            sa.update(_object)
-            .where(_object.c.id == picked.c.id)
-            .values(claimed_by=lease_id, retry_times=sa.func.coalesce(_object.c.retry_times, 0) + 1)
-            .returning(_object.c.id, _object.c.gathered)
-        )
+        ids = lease.claim_rows(query, _object.c.id, sa.and_(_open, _free(_object)), _claimed(lease_id))
         if ids:
             return [row.id for row in sorted(ids, key=lambda row: (row.gathered, row.id))]
     return []
@@ -83,15 +71,14 @@ def claim_object(object_id: str, lease_id: str) -> bool:
     """Claim one object, though its turn may not have come; False if it has ended, its job does not run, or somebody
     else has it."""
     running = sa.exists().where(_job.c.id == _object.c.harvest_job_id, _job.c.status == "Running")
-    picked = sa.select(_object.c.id).where(_object.c.id == object_id, _open, running, _free(_object))
-    return bool(
-        lease.claim(
-            sa.update(_object)
-            .where(_object.c.id.in_(picked.with_for_update(of=_object, skip_locked=True).scalar_subquery()))
-            .values(claimed_by=lease_id, retry_times=sa.func.coalesce(_object.c.retry_times, 0) + 1)
-            .returning(_object.c.id)
-        )
-    )
+    ready = sa.and_(_object.c.id == object_id, _open, running, _free(_object))
+    return bool(lease.claim_rows(sa.select(_object.c.id).where(ready), _object.c.id, ready, _claimed(lease_id)))
+
+
+def _claimed(lease_id: str) -> Any:
+    tries = sa.func.coalesce(_object.c.retry_times, 0) + 1
+    claimed = sa.update(_object).values(claimed_by=lease_id, retry_times=tries)
+    return claimed.returning(_object.c.id, _object.c.gathered)
 
 
 def count_ready(source_id: str, most: int) -> int:
@@ -118,19 +105,9 @@ def release_objects(ids: Sequence[str], lease_id: str) -> None:
 
 def claim_unindexed(source_id: str, lease_id: str, limit: int) -> list[tuple[str, str]]:
     """Claim objects whose datasets are saved but not in the search index; return (object id, package id) pairs."""
-    picked = (
-        sa.select(_object.c.id)
-        .where(_object.c.harvest_source_id == source_id, _object.c.needs_index, _free(_object))
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-        .cte("picked")
-    )
-    rows = lease.claim(
-        sa.update(_object)
-        .where(_object.c.id == picked.c.id)
-        .values(claimed_by=lease_id)
-        .returning(_object.c.id, _object.c.package_id)
-    )
+    ready = sa.and_(_object.c.harvest_source_id == source_id, _object.c.needs_index, _free(_object))
+    claimed = sa.update(_object).values(claimed_by=lease_id).returning(_object.c.id, _object.c.package_id)
+    rows = lease.claim_rows(sa.select(_object.c.id).where(ready).limit(limit), _object.c.id, ready, claimed)
     return [(row.id, row.package_id) for row in rows]
 
 

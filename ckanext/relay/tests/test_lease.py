@@ -13,6 +13,7 @@ from ckan import model
 from ckan.model import meta
 
 from ckanext.relay import lease
+from ckanext.relay.tests.waiting import wait_until
 
 _metadata = sa.MetaData()
 leases = lease.table("relay_test_lease", _metadata)
@@ -49,12 +50,33 @@ def free() -> int:
         return int(connection.scalar(query) or 0)
 
 
-def claim(lease_id: str, count: int = 20) -> list[int]:
-    """Claim things as workers do."""
-    picked = sa.select(things.c.id).where(lease.is_free(leases, things.c.claimed_by)).order_by(things.c.id).limit(count)
-    chosen = picked.with_for_update(skip_locked=True).cte("picked")
-    statement = sa.update(things).where(things.c.id == chosen.c.id).values(claimed_by=lease_id).returning(things.c.id)
-    return [row.id for row in lease.claim(statement)]
+def somebody_sleeps() -> bool:
+    with meta.engine.connect() as connection:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+        return bool(connection.exec_driver_sql(query).scalar())
+
+
+def claim(lease_id: str, count: int = 20, slowly: float = 0) -> list[int]:
+    """Claim things as workers do.
+
+    :param slowly: seconds from the beginning of the statement to the moment at which it looks at the first row
+    """
+    ready = lease.is_free(leases, things.c.claimed_by)
+    picked = sa.select(things.c.id).where(ready).order_by(things.c.id).limit(count)
+    if slowly:
+        picked = picked.where(sa.select(sa.func.pg_sleep(slowly).isnot(None)).scalar_subquery())
+    update = sa.update(things).values(claimed_by=lease_id).returning(things.c.id)
+    return [row.id for row in lease.claim_rows(picked, things.c.id, ready, update)]
+
+
+def test_a_lease_that_was_taken_while_another_worker_looks() -> None:
+    """Whoever was already looking for rows when another one took its lease, and all rows, gets none of them."""
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(claim, "slow", 20, 1)
+        wait_until(somebody_sleeps, 10, every=0.02)
+        with lease.held(leases, "test", longest=60) as lease_id:
+            assert len(claim(lease_id)) == 20
+            assert slow.result(10) == []
 
 
 def test_a_lease_is_held_while_its_block_runs() -> None:

@@ -177,12 +177,8 @@ def claim(profile_id: str, lease_id: str, limit: int, only: Collection[str] | No
         conditions.append(among(_outbox.c.local_id, only))
     first = sa.select(_outbox.c.local_id).where(*conditions)
     first = first.order_by(_outbox.c.rank, _outbox.c.asked, _outbox.c.local_id).limit(limit)
-    with lease.transaction() as connection:
-        locked = [row.local_id for row in connection.execute(first.with_for_update(skip_locked=True))]
-        # looked at once more now that they are locked: another one may have got its lease, and a row, meanwhile
-        mine = (_outbox.c.profile_id == profile_id, among(_outbox.c.local_id, locked), _is_ready())
-        claimed = sa.update(_outbox).where(*mine).values(claimed_by=lease_id)
-        found = list(connection.execute(claimed.returning(*_OF_ROW, _outbox.c.asked)))
+    claimed = sa.update(_outbox).values(claimed_by=lease_id).returning(*_OF_ROW, _outbox.c.asked)
+    found = lease.claim_rows(first, _outbox.c.local_id, sa.and_(*conditions), claimed)
     rows = sorted(found, key=lambda row: (row.rank, row.asked, row.local_id))
     return [Row(*row[:-1]) for row in rows]
 
