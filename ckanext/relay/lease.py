@@ -54,7 +54,7 @@ def is_free(lease_table: sa.Table, claimed_by: sa.Column[Any]) -> sa.sql.ColumnE
 
 
 def claim(statement: Any) -> list[Any]:
-    """Run an UPDATE … RETURNING in a transaction of its own and return its rows."""
+    """Run a statement in a transaction of its own and return its rows. To claim some, see :func:`claim_rows`."""
     with _engine().begin() as connection:
         return list(connection.execute(statement))
 
