@@ -147,6 +147,7 @@ def index(document: dict[str, Any]) -> dict[str, Any]:
     if document.get("config"):
         document["config"] = document["extras_config"] = ""
     document["url"] = redact(document.get("url") or "")
+    document["frequency"] = document.get("frequency") or "MANUAL"  # what the row says that was given none
     document["status"] = json.dumps(_short(shown.get("status") or status(document["id"], {})))
     return document
 
