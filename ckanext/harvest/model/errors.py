@@ -73,8 +73,9 @@ def entries(wanted: Wanted, limit: int, offset: int = 0) -> list[dict[str, Any]]
         each.order_by(sa.text("created"), sa.text("id")).limit(offset + limit).subquery().select()
         for each in _selects(wanted, *_COLUMNS)
     ]
-    query = _with_records(sa.union_all(*first).subquery()).limit(limit).offset(offset)
-    return [dict(row._mapping) for row in model.Session.execute(query)]
+    both = sa.union_all(*first).subquery()
+    page = sa.select(*both.c).order_by(both.c.created, both.c.id).limit(limit).offset(offset).subquery()
+    return [dict(row._mapping) for row in model.Session.execute(_with_records(page))]
 
 
 def each(wanted: Wanted) -> Iterator[dict[str, Any]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,14 +64,34 @@ class Progress:
 
 def progress(job: HarvestJob) -> Progress:
     """Return how far a job is; of one that has ended before this was kept, only its ``stats``."""
-    kept = _read(job)
-    if job.status in job_state.lifecycle.final:
-        states = kept.counts.states if kept and job.stats else {}
-        return _progress(job, stats.Counts(states, stats.job_stats([job.id])[job.id]), [], job.finished or clock.now())
-    fresh = (clock.now() - _counted(kept)).total_seconds() < STALE
-    if kept and fresh and sum(kept.counts.states.values()) > FEW:
-        return _progress(job, kept.counts, kept.track[:-1], kept.track[-1].at)
-    return _progress(job, stats.count([job.id])[job.id], kept.track if kept else [], clock.now())
+    return of_jobs([job])[job.id]
+
+
+def of_jobs(jobs: Sequence[HarvestJob]) -> dict[str, Progress]:
+    """Return how far jobs are, by their ids, with a few queries for all of them; see :func:`progress`."""
+    kept = {job.id: _read(job) for job in jobs}
+    ended = {job.id for job in jobs if job.status in job_state.lifecycle.final}
+    large = {job.id for job in jobs if job.id not in ended and _is_large_and_fresh(kept[job.id])}
+    counted = stats.count([job.id for job in jobs if job.id not in ended | large])
+    numbers = stats.job_stats(sorted(ended))
+    found = {}
+    for job in jobs:
+        was = kept[job.id]
+        if job.id in ended:
+            states = was.counts.states if was and job.stats else {}
+            found[job.id] = _progress(job, stats.Counts(states, numbers[job.id]), [], job.finished or clock.now())
+        elif was and job.id in large:
+            found[job.id] = _progress(job, was.counts, was.track[:-1], was.track[-1].at)
+        else:
+            found[job.id] = _progress(job, counted[job.id], was.track if was else [], clock.now())
+    return found
+
+
+def _is_large_and_fresh(kept: _Kept | None) -> bool:
+    """Tell whether what the sweep counted is to be shown: counting anew would take long."""
+    if kept is None or sum(kept.counts.states.values()) <= FEW:
+        return False
+    return (clock.now() - _counted(kept)).total_seconds() < STALE
 
 
 def keep(job: HarvestJob) -> None:

@@ -8,6 +8,7 @@ import functools
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import ckan.plugins.toolkit as tk
 import pytest
@@ -34,14 +35,25 @@ EVIL = "<script>alert('x')</script>"
 _ASKING = {"environ_overrides": {"CKAN_LANG": "en"}, "base_url": "http://test.ckan.example"}
 
 
-def ask(method: str, path: str, user: str = "", headers: Any = None, **options: Any) -> Any:
-    """Send a request as somebody, apart from the one that surrounds the tests."""
+def ask(method: str, path: str, user: str = "", headers: Any = None, follow: bool = False, **options: Any) -> Any:
+    """Send a request as somebody, apart from the one that surrounds the tests.
+
+    :param follow: go where the answer leads
+    """
     headers = dict(headers or {})
     if user:
         headers["Authorization"] = factories.APIToken(user=user)["token"]
     model.Session.commit()
-    call = getattr(current_app.test_client(), method)
-    return contextvars.Context().run(functools.partial(call, path, headers=headers, **_ASKING, **options))
+    client = current_app.test_client()
+
+    def send(method: str, path: str, **options: Any) -> Any:
+        call = functools.partial(getattr(client, method), path, headers=headers, **_ASKING, **options)
+        return contextvars.Context().run(call)
+
+    answer = send(method, path, **options)
+    while follow and answer.status_code == 302:
+        answer = send("get", urlsplit(answer.headers["Location"]).path)
+    return answer
 
 
 def shown(path: str, user: str = "", status: int = 200, **options: Any) -> BeautifulSoup:
@@ -53,7 +65,7 @@ def shown(path: str, user: str = "", status: int = 200, **options: Any) -> Beaut
 
 def posted(path: str, user: str, **fields: str) -> BeautifulSoup:
     """Send a form and return the page that comes after it."""
-    answer = ask("post", path, user, data=fields, follow_redirects=True)
+    answer = ask("post", path, user, data=fields, follow=True)
     assert answer.status_code == 200, answer.data.decode()[-2000:]
     return BeautifulSoup(answer.data, "html.parser")
 

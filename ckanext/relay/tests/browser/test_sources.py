@@ -97,7 +97,6 @@ def test_sources_are_found(page: Callable[..., Page], source: dict[str, Any]) ->
     """A facet narrows the list down; each source says how it is doing."""
     visit = page()
     visit.goto("/harvest/")
-    shoot(visit, "harvest-sources")
     visit.locator(".nav-facet").get_by_text("Daily").click()
     visit.locator(".filter-list .pill", has_text="Daily").wait_for()
     item = visit.locator(".harvest-list > li", has=visit.locator(f"a[href$='/{source['name']}']"))
@@ -111,7 +110,8 @@ def test_each_page_of_a_source(page: Callable[..., Page], source: dict[str, Any]
     """On a screen and on a phone, accessible, and under a strict policy."""
     name = source["name"]
     pages = {
-        "/harvest/": None, f"/harvest/{name}": "harvest-source", f"/harvest/about/{name}": "harvest-source-about",
+        "/harvest/": "harvest-sources", f"/harvest/{name}": "harvest-source",
+        f"/harvest/about/{name}": "harvest-source-about",
         f"/harvest/admin/{name}": "harvest-source-admin", f"/harvest/edit/{name}": None, "/harvest/new": None,
         f"/harvest/refresh/{name}": None, f"/harvest/clear/{name}": None,
         f"/harvest/delete/{name}?clear=true": "harvest-source-delete",
