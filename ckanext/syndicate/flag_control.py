@@ -23,7 +23,7 @@ from .types import Profile
 FLAG, VALUE, CHOSEN = "syndication-flag", "syndication-value", "syndication-chosen"
 
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
-_EXTRA = re.compile(r"extras__(\d+)__")
+_EXTRA = re.compile(r"extras__(\d{1,9})__")
 
 
 @dataclass(frozen=True)
