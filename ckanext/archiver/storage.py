@@ -41,6 +41,8 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NO_LINKS = {errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV, errno.EINVAL}
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _USAGE_SECONDS = 600
+#: How often a folder is made again that somebody else takes away, since it is empty, before a copy is in it.
+_TRIES = 20
 
 
 class StoreError(RelayError):
@@ -304,15 +306,15 @@ class Store:
     def _publish(self, mine: str, content: str, path: str) -> None:
         """Let a path have the content of a complete file."""
         parts = os.path.relpath(path, self.root).split("/")[:-1]
-        for last in (False, False, True):
-            self._folder(*parts)
-            ready = self._linked(mine, content)
+        ready = self._linked(mine, content)
+        for tries_left in reversed(range(_TRIES)):
             try:
+                self._folder(*parts)
                 with self._releasing(path):
                     os.replace(ready, path)
                 return
             except FileNotFoundError:  # remove() has just taken the empty folder away
-                if last or not os.path.exists(ready):
+                if not tries_left or not os.path.exists(ready):
                     raise
 
     def _linked(self, mine: str, content: str) -> str:
