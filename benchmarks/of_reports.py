@@ -97,6 +97,7 @@ def _generated(stack: Stack) -> Iterator[str]:
 def _pages(stack: Stack) -> Iterator[str]:
     paths = (
         *("/report", "/report/broken-links", "/report/broken-links/org-1", "/report/broken-links/org-1?page=2"),
+        *("/report/broken-links/org-1?q=example+77", "/report/broken-links/org-1?q=example&sort=dataset_title"),
         *("/report/broken-links/org-1?format=csv", "/report/broken-links/org-1?format=json"),
         *("/report/archive-usage", "/report/harvest-status", "/report/tagless-datasets"),
     )

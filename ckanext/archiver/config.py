@@ -157,6 +157,11 @@ def manners() -> Manners:
 # -- when it is asked for, and what is made of the answers
 
 
+def check_now_pause() -> datetime.timedelta:
+    """Return how long after a check a person can ask for the next one of the same link."""
+    return datetime.timedelta(seconds=number("ckanext.archiver.check_now_seconds", 60, most=24 * 3600))
+
+
 def recheck_age() -> datetime.timedelta:
     """Return after how long a link that is well is checked again."""
     return datetime.timedelta(days=number("ckanext.archiver.recheck_days", 30, least=0.01, most=36500))
@@ -199,7 +204,7 @@ def check() -> None:
     for getter in (
         *(archive_dir, cache_url_root, x_accel_prefix, quota_bytes, removal_grace, settings, download_proxy),
         *(user_agent, verify_https, connect_seconds, read_seconds, total_seconds, workers, threads, manners),
-        *(recheck_age, recheck_budget, confirm, show_broken_status, show_cached_url),
+        *(check_now_pause, recheck_age, recheck_budget, confirm, show_broken_status, show_cached_url),
         *(relay_config.address_policy, relay_config.sweep_seconds, relay_config.lease_seconds),
     ):
         getter()

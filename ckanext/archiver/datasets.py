@@ -10,6 +10,7 @@ from typing import Any
 import ckan.plugins.toolkit as tk
 from ckan import authz, model
 
+from . import facets
 from .model import Archival, aggregate_archivals_for_a_dataset
 
 KEY = "archiver"
@@ -47,8 +48,10 @@ def _sees_paths(context: Any) -> bool:
 
 
 def index(document: dict[str, Any]) -> dict[str, Any]:
-    """Take our key out of a search document; in the dictionaries that are stored in it, it stays as it was shown."""
+    """Take our key out of a search document; in the dictionaries that are stored in it, it stays as it was shown. What
+    searches ask for is in a field of its own."""
     document.pop(KEY, None)
+    facets.index(document)
     for blob in ("data_dict", "validated_data_dict"):
         # somebody indexed what a sysadmin was shown
         if '"cache_filepath": "' in (text := document.get(blob) or ""):

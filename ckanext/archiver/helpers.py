@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from ckanext.relay.errors import redact
 
-from . import config
+from . import config, panels
 from .domain import status
 from .domain.badge import badge
 from .explanations import explain
@@ -27,6 +27,9 @@ def get_helpers() -> dict[str, Any]:
             archiver_resource_show,
             archiver_is_resource_broken_html,
             archiver_is_resource_cached_html,
+            archiver_badge_html,
+            archiver_resource_panel_html,
+            archiver_dataset_panel_html,
             archiver_format_resource_items,
             archiver_status_label,
             archiver_reason_label,
@@ -68,6 +71,49 @@ def archiver_is_resource_cached_html(resource: dict[str, Any]) -> Markup:
     if not isinstance(archival, dict):
         return _NOTHING
     return _snippet("archiver/is_resource_cached.html", resource, archival, badge=badge(archival))
+
+
+def archiver_badge_html(resource: dict[str, Any], may_edit: bool = False, is_update: bool = False) -> Markup:
+    """Return the badge of a resource for lists and headings, as HTML; nothing if pages say nothing of links.
+
+    :param resource: as ``package_show`` returns it
+    :param may_edit: whether the reader may edit the resource; then there is room for a badge where there is none yet
+    :param is_update: whether it takes the place of one that a page has already
+    """
+    archival = panels.archival_of(resource)
+    if not config.show_broken_status() or not (archival or may_edit):
+        return Markup("")
+    shown = badge(archival) if archival else None
+    variables = {"resource": resource, "badge": shown, "may_edit": may_edit, "is_update": is_update}
+    return Markup(tk.render_snippet("archiver/badge.html", variables))
+
+
+def archiver_resource_panel_html(resource: dict[str, Any], dataset: dict[str, Any]) -> Markup:
+    """Return all that the page of a resource says of its link and its copy, and a button to check it, as HTML; nothing
+    if there is nothing to say.
+
+    :param resource: as ``package_show`` returns it
+    :param dataset: idem
+    """
+    panel = panels.of_resource(dataset, resource, _may_edit(resource))
+    if panel.is_empty or not (config.show_broken_status() or (panel.archival and config.show_cached_url())):
+        return Markup("")
+    variables = {"panel": panel, "resource": resource, "dataset": dataset}
+    return Markup(tk.render_snippet("archiver/resource_panel.html", variables))
+
+
+def archiver_dataset_panel_html(dataset: dict[str, Any]) -> Markup:
+    """Return all that the page of a dataset says of its links together, and a button to check them, as HTML; nothing
+    if there is nothing to say.
+
+    :param dataset: as ``package_show`` returns it
+    """
+    if not config.show_broken_status():
+        return Markup("")
+    panel = panels.of_dataset(dataset, bool(tk.h.check_access("package_update", {"id": dataset["id"]})))
+    if panel.is_empty:
+        return Markup("")
+    return Markup(tk.render_snippet("archiver/dataset_panel.html", {"panel": panel, "dataset": dataset}))
 
 
 def _snippet(template: str, resource: dict[str, Any], archival: dict[str, Any], **more: Any) -> Markup:

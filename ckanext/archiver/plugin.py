@@ -9,12 +9,14 @@ import ckan.plugins as p
 import ckan.plugins.toolkit as tk
 
 from ckanext.relay import config as relay_config
-from ckanext.relay import redaction
+from ckanext.relay import pages, redaction
+from ckanext.relay.translation import Translated
 
 from . import (
     cli,
     config,
     datasets,
+    facets,
     helpers,
     reports,
     subscribers,
@@ -30,14 +32,16 @@ from .logic import action, auth
 @tk.blanket.blueprints(views.get_blueprints)
 @tk.blanket.cli(cli.get_commands)
 @tk.blanket.helpers(helpers.get_helpers)
-class ArchiverPlugin(p.SingletonPlugin):
+class ArchiverPlugin(Translated, p.SingletonPlugin):
     """Checks of links, and copies of what they lead to."""
 
     p.implements(p.IConfigDeclaration)
     p.implements(p.IConfigurable)
     p.implements(p.IConfigurer)
     p.implements(p.IDomainObjectModification, inherit=True)
+    p.implements(p.IFacets, inherit=True)
     p.implements(p.IPackageController, inherit=True)
+    p.implements(p.ITranslation)
     p.implements(reports.IReport)
 
     # IConfigDeclaration
@@ -54,6 +58,7 @@ class ArchiverPlugin(p.SingletonPlugin):
 
     def update_config(self, config_: Any) -> None:
         tk.add_template_directory(config_, "templates")
+        pages.register(config_)
 
     # IConfigurable
 
@@ -74,6 +79,24 @@ class ArchiverPlugin(p.SingletonPlugin):
 
     def before_dataset_index(self, pkg_dict: dict[str, Any]) -> dict[str, Any]:
         return datasets.index(pkg_dict)
+
+    def after_dataset_search(self, search_results: dict[str, Any], search_params: dict[str, Any]) -> dict[str, Any]:
+        facets.label(search_results)
+        return search_results
+
+    # IFacets
+
+    def dataset_facets(self, facets_dict: Any, package_type: str) -> Any:
+        facets.add_to(facets_dict, package_type)
+        return facets_dict
+
+    def organization_facets(self, facets_dict: Any, organization_type: str, package_type: str | None) -> Any:
+        facets.add_to(facets_dict, package_type)
+        return facets_dict
+
+    def group_facets(self, facets_dict: Any, group_type: str, package_type: str | None) -> Any:
+        facets.add_to(facets_dict, package_type)
+        return facets_dict
 
 
 class TestIPipePlugin(p.SingletonPlugin):

@@ -7,7 +7,7 @@ Each report reads its figures with one grouped query, however many organizations
 from __future__ import annotations
 
 import datetime
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -17,12 +17,14 @@ from ckan import model
 
 from ckanext.relay import ckan_211
 from ckanext.relay.errors import redact
+from ckanext.relay.translation import N_
 from ckanext.report import config as report_config
 from ckanext.report.interfaces import IReport
-from ckanext.report.lib import dataset_notes, percent
+from ckanext.report.lib import Plot, dataset_notes, largest, percent
 from ckanext.report.reports import combinations
 from ckanext.report.visibility import Viewer, visible_rows
 
+from . import explanations
 from .domain import history, status
 from .model import Archival, removals
 from .model.resources import is_archived
@@ -287,6 +289,24 @@ def _visible_links(data: dict[str, Any], viewer: Viewer) -> dict[str, Any]:
     return {**shown, **_totals(sums)}
 
 
+def _plot_of_links(data: dict[str, Any], options: dict[str, Any]) -> Plot | None:
+    """Return which organizations have the most broken links, or why those of one are broken."""
+    if options.get("organization"):
+        return Plot(tk._("Why links are broken"), (tk._("Cause"), tk._("Broken links")), _causes(data["table"]))
+    rows = largest(data["table"], "organization_title", "broken_resource_count")
+    columns = (tk._("Organization"), tk._("Broken links"))
+    return Plot(tk._("The organizations with the most broken links"), columns, rows) if rows else None
+
+
+def _causes(rows: list[dict[str, Any]]) -> list[tuple[str, int]]:
+    """Return why links are broken, in the words of the reader, and how many for each cause."""
+    words: Counter[str] = Counter()
+    for (cause, stored), number in Counter((row["cause"], row["status"] or row["reason"]) for row in rows).items():
+        explained = explanations.explain(cause)
+        words[explained.summary if explained else stored or tk._("Not recorded")] += number
+    return words.most_common(20)
+
+
 def broken_links_option_combinations() -> Iterator[dict[str, Any]]:
     """Yield each organization, and all together, with and without those below it, by both verdicts."""
     for verdict in (CONFIRMED, LATEST):
@@ -296,14 +316,17 @@ def broken_links_option_combinations() -> Iterator[dict[str, Any]]:
 
 broken_links_report_info: dict[str, Any] = {
     "name": "broken-links",
-    "title": "Broken links",
-    "description": "Links of resources that lead to nothing: those that failed again and again over some time, "
-    "or all that failed at the latest check.",
+    "title": N_("Broken links"),
+    "description": N_(
+        "Links of resources that lead to nothing: those that failed again and again over some time, "
+        "or all that failed at the latest check."
+    ),
     "option_defaults": OrderedDict(organization=None, include_sub_organizations=False, verdict=CONFIRMED),
     "option_combinations": broken_links_option_combinations,
     "generate": broken_links,
     "template": "report/broken_links.html",
     "visible": _visible_links,
+    "plot": _plot_of_links,
 }
 
 
@@ -343,14 +366,24 @@ def _visible_usage(data: dict[str, Any], viewer: Viewer) -> dict[str, Any]:
     return _usage(data["organizations"], _sums(data["counts"], viewer))
 
 
+def _plot_of_usage(data: dict[str, Any], _options: dict[str, Any]) -> Plot | None:
+    megabytes = [[name, round(size / 2**20, 1)] for name, size in largest(data["table"], "organization_title", "size")]
+    columns = (tk._("Organization"), tk._("Size of the copies, MiB"))
+    title = tk._("The organizations with the largest copies")
+    return Plot(title, columns, megabytes) if megabytes else None
+
+
 archive_usage_report_info: dict[str, Any] = {
     "name": "archive-usage",
-    "title": "Archive usage",
-    "description": "How many files of each organization the archive has copies of, and how large they are. "
-    "Files that are the same are kept once.",
+    "title": N_("Archive usage"),
+    "description": N_(
+        "How many files of each organization the archive has copies of, and how large they are. "
+        "Files that are the same are kept once."
+    ),
     "option_defaults": None,
     "option_combinations": None,
     "generate": archive_usage,
     "template": "report/archive_usage.html",
     "visible": _visible_usage,
+    "plot": _plot_of_usage,
 }

@@ -142,7 +142,7 @@ def tell(resource_ids: Collection[str] | None = None) -> list[Next]:
     with lease.held(lease_table, TELL, longest=NOTICE_SECONDS) as lease_id:
         while found := notices.claim(lease_id, NOTICES, resource_ids):
             try:
-                _index([notice.package_id for notice in found if notice.shows])
+                _index([notice for notice in found if notice.shows])
             except search.SearchUnavailable as error:
                 log.warning("%s datasets wait for the search index: %s", len(found), error)
                 return []
@@ -169,9 +169,12 @@ def waiting_plugins() -> list[str]:
     return [plugin.name for plugin in p.PluginImplementations(IPipe)]
 
 
-def _index(package_ids: Collection[str]) -> None:
-    if not package_ids or "qa" in waiting_plugins():
-        return  # qa indexes a dataset itself when it is through
+def _index(found: Collection[notices.Notice]) -> None:
+    # qa indexes a dataset itself when it is through, if it is told of it
+    others = {notice.package_id for notice in found if notice.succeeded} if "qa" in waiting_plugins() else set()
+    package_ids = [notice.package_id for notice in found if notice.package_id not in others]
+    if not package_ids:
+        return
     for package_id, reason in search.index(package_ids).items():
         log.error("Solr refuses the document of dataset %s: %s", package_id, reason)
     model.Session.rollback()  # end the transaction that read the datasets

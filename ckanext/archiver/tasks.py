@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Iterable
 from typing import Any
-
-import sqlalchemy as sa
 
 from ckanext.relay import config as relay_config
 from ckanext.relay import tickets
@@ -16,8 +13,6 @@ from ckanext.relay.celery_app import PRIORITY, add_queues, add_sweep, after_comm
 from . import config, runner
 from .legacy import *  # noqa: F403  (this is where other extensions import it from)
 from .model import lease_table
-
-log = logging.getLogger(__name__)
 
 KIND = "archiver"
 add_queues(KIND)
@@ -86,12 +81,4 @@ def archive_now(lane: str) -> None:
 
 def archive_after_commit(lane: str) -> None:
     """Let the workers begin with the links that are being asked for in the session's transaction."""
-    after_commit(functools.partial(_hint, lane), name=f"archiver.archive {lane}")
-
-
-def _hint(lane: str) -> None:
-    try:
-        archive_now(lane)
-    except sa.exc.SQLAlchemyError as error:
-        # what was saved is saved, and whoever saved it must not be told otherwise
-        log.warning("Links that were asked for wait for the next sweep: %s", error)
+    after_commit(functools.partial(archive_now, lane), name=f"archiver.archive {lane}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import ckan.plugins.toolkit as tk
@@ -9,7 +10,7 @@ from ckan import model
 from ckan.lib.pagination import Page
 from markupsafe import Markup
 
-from . import registry
+from . import provenance, registry, source_status
 from .model import UPDATE_FREQUENCIES, HarvestObject
 from .sources import DATASET_TYPE_NAME
 
@@ -29,6 +30,11 @@ def get_helpers() -> dict[str, Any]:
             link_for_harvest_object,
             harvest_source_extra_fields,
             get_harvest_source,
+            harvest_provenance,
+            harvest_visible_source,
+            harvest_facet_label,
+            harvest_facet_labels,
+            harvest_source_states,
         )
     }
 
@@ -38,7 +44,7 @@ def package_list_for_source(source_id: str) -> Markup:
     number = _page_number()
     found = _search(source_id, rows=_PAGE, start=(number - 1) * _PAGE)
     if not found["results"]:
-        return Markup('<p class="empty">{}</p>').format(tk._("There are no datasets from this source."))
+        return Markup(tk.render_snippet("snippets/package_list_empty.html", {}))
     source = get_harvest_source(source_id)
 
     def url(page: int | None = None, q: str | None = None) -> str:
@@ -133,3 +139,37 @@ def get_harvest_source(source_id: str | None = None) -> dict[str, Any] | None:
         return tk.get_action("harvest_source_show")({"user": _user()}, {"id": source_id})
     except (tk.ObjectNotFound, tk.NotAuthorized):
         return None
+
+
+def harvest_source_states(source_ids: Sequence[str]) -> dict[str, source_status.SourceStatus]:
+    """Return how each of these sources is doing, by its id; one that is not there is left out."""
+    return source_status.of_sources(source_ids)
+
+
+def harvest_facet_label(item: dict[str, Any] | str | None) -> str:
+    """Return what a frequency or a type of source is called.
+
+    :param item: the value itself, or an item of a facet, whose ``name`` it is
+    """
+    value = str((item.get("name") if isinstance(item, dict) else item) or "")
+    labels = {option["value"]: option["text"] for option in (*harvester_types(), *harvest_frequencies())}
+    return labels.get(value, value)
+
+
+def harvest_facet_labels(fields: Iterable[tuple[str, str]] | None) -> dict[tuple[str, str], str]:
+    """Return what the values of a search are called, for the chosen ones of frequency and type."""
+    return {
+        (name, value): harvest_facet_label(value)
+        for name, value in fields or ()
+        if name in ("frequency", "source_type")
+    }
+
+
+def harvest_provenance(package_id: str) -> provenance.Provenance | None:
+    """Return where a dataset comes from, None if it was not harvested."""
+    return provenance.of_dataset(package_id)
+
+
+def harvest_visible_source(source_id: str) -> dict[str, Any] | None:
+    """Return ``id``, ``name`` and ``title`` of a source, None if there is none or the visitor may not see it."""
+    return provenance.visible_source(source_id)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckan.plugins.interfaces import Interface
 
 if TYPE_CHECKING:
+    from ckanext.relay.http import GuardedSession
+
     from .model import HarvestJob, HarvestObject
 
 
@@ -71,5 +74,34 @@ class Streams:
 
         Used instead of ``gather_stage`` unless a subclass overrides that below this. After an exception the objects
         published so far stay; the method is called again if the worker died, and skips what it finds saved.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a harvester sees at an address of its type.
+
+    :param count: how many records a run would find, None if that cannot be told
+    :param records: the titles of some of them
+    """
+
+    count: int | None = None
+    records: tuple[str, ...] = ()
+
+
+class Previews:
+    """What a harvester may offer beyond :class:`IHarvester`, so that a source can be tested before it is saved."""
+
+    def preview(self, session: GuardedSession, url: str, config: str | None) -> Preview:
+        """Look what is at an address, with a request or two; somebody waits in front of a form.
+
+        Not asked for a subclass that overrides ``gather_stage`` and not this. Web requests run in threads: keep nothing
+        on ``self``.
+
+        :param session: guarded, ends by itself after ten seconds
+        :param config: of the source as it would be stored
+        :raises AnswerInvalid: something is there, of another type (see ``ckanext.relay.errors``)
+        :raises RelayError: there is no answer
         """
         raise NotImplementedError

@@ -11,7 +11,8 @@ import ckan.plugins.toolkit as tk
 from ckan.lib.plugins import DefaultDatasetForm
 
 from ckanext.relay import config as relay_config
-from ckanext.relay import redaction, search
+from ckanext.relay import pages, redaction, search
+from ckanext.relay.translation import Translated
 
 from . import (
     activities,
@@ -36,7 +37,7 @@ from .sources import DATASET_TYPE_NAME
 @tk.blanket.blueprints(views.get_blueprints)
 @tk.blanket.cli(cli.get_commands)
 @tk.blanket.helpers(helpers.get_helpers)
-class Harvest(p.SingletonPlugin, DefaultDatasetForm):
+class Harvest(Translated, p.SingletonPlugin, DefaultDatasetForm):
     """Sources, jobs, and the dataset type of sources."""
 
     p.implements(p.IConfigDeclaration)
@@ -45,6 +46,7 @@ class Harvest(p.SingletonPlugin, DefaultDatasetForm):
     p.implements(p.IDatasetForm, inherit=True)
     p.implements(p.IFacets, inherit=True)
     p.implements(p.IPackageController, inherit=True)
+    p.implements(p.ITranslation)
     p.implements(reports.IReport)
 
     #: Whether CKAN is configuring the plugin just now.
@@ -59,6 +61,9 @@ class Harvest(p.SingletonPlugin, DefaultDatasetForm):
 
     def update_config(self, config_: Any) -> None:
         tk.add_template_directory(config_, "templates")
+        tk.add_resource("assets", "ckanext-harvest")
+        tk.add_resource("assets/extra_field", "harvest-extra-field")
+        pages.register(config_)
 
     # IConfigurable
 
@@ -78,6 +83,28 @@ class Harvest(p.SingletonPlugin, DefaultDatasetForm):
 
     def package_types(self) -> list[str]:
         return [DATASET_TYPE_NAME]
+
+    def package_form(self) -> str:
+        return "source/new_source_form.html"
+
+    def search_template(self) -> str:
+        return "source/search.html"
+
+    def search_template_htmx(self) -> str:
+        return "source/search.html"  # which knows that it is asked for less than a page
+
+    def read_template(self) -> str:
+        return "source/read.html"
+
+    def new_template(self) -> str:
+        return "source/new.html"
+
+    def edit_template(self) -> str:
+        return "source/edit.html"
+
+    def setup_template_variables(self, context: Any, data_dict: dict[str, Any]) -> None:
+        super().setup_template_variables(context, data_dict)
+        tk.g.dataset_type = DATASET_TYPE_NAME
 
     def create_package_schema(self) -> dict[str, Any]:
         return schema.harvest_source_create_package_schema()

@@ -38,9 +38,14 @@ def types() -> list[str]:
 
 
 def streams(harvester: Any) -> bool:
-    """Tell whether ``gather_pages`` speaks for this harvester: nobody overrode ``gather_stage`` closer to it."""
+    """Tell whether ``gather_pages`` speaks for this harvester."""
+    return speaks(harvester, "gather_pages")
+
+
+def speaks(harvester: Any, method: str) -> bool:
+    """Tell whether a method speaks for this harvester: nobody overrode ``gather_stage`` closer to it."""
     for cls in type(harvester).__mro__:
-        if "gather_pages" in vars(cls):
+        if method in vars(cls):
             return True
         if "gather_stage" in vars(cls):
             return False

@@ -6,12 +6,15 @@ import datetime
 from collections import Counter
 from typing import Any
 
+import ckan.plugins.toolkit as tk
 import sqlalchemy as sa
 from ckan import model
 
 from ckanext.relay import clock
 from ckanext.relay.errors import redact
+from ckanext.relay.translation import N_
 from ckanext.report.interfaces import IReport
+from ckanext.report.lib import Plot
 from ckanext.report.visibility import Viewer, visible_rows
 
 from .domain import source_state
@@ -104,14 +107,35 @@ def _visible(data: dict[str, Any], viewer: Viewer) -> dict[str, Any]:
     return _summed(visible_rows(data, viewer, "source_name"))
 
 
+def _plot(data: dict[str, Any], _options: dict[str, Any]) -> Plot:
+    counts = Counter(row["state"] for row in data["table"])
+    words = _words()
+    rows = [[words[state], counts[state]] for state in _ORDER if counts[state]]
+    return Plot(tk._("Sources by state"), (tk._("State"), tk._("Sources")), rows)
+
+
+def _words() -> dict[str, str]:
+    """Return what each state is called in the language of the reader."""
+    return {
+        source_state.OVERDUE: tk._("Overdue"),
+        source_state.ERRORS: tk._("Errors"),
+        source_state.RUNNING: tk._("Running"),
+        source_state.NEVER_RUN: tk._("Never run"),
+        source_state.OK: tk._("OK"),
+        source_state.INACTIVE: tk._("Inactive"),
+    }
+
+
 harvest_status_report_info: dict[str, Any] = {
     "name": "harvest-status",
-    "title": "Harvest status",
-    "description": "How the harvest sources are doing: which are overdue, whose newest job had errors, and what it "
-    "brought.",
+    "title": N_("Harvest status"),
+    "description": N_(
+        "How the harvest sources are doing: which are overdue, whose newest job had errors, and what it brought."
+    ),
     "option_defaults": None,
     "option_combinations": None,
     "generate": harvest_status,
     "template": "report/harvest_status.html",
     "visible": _visible,
+    "plot": _plot,
 }

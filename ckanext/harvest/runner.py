@@ -33,6 +33,7 @@ from .model import (
     lease_table,
     mails,
     record,
+    tally,
     work,
 )
 
@@ -404,6 +405,8 @@ def sweep() -> Iterator[Next]:
             lease.note(lease_table, SWEEP)
             lease.forget_expired(lease_table)
             _start_due()
+            with _apart("how far the jobs are"):
+                tally.note(seconds=1)
             yield from tick()
 
 

@@ -110,7 +110,8 @@ def show(context: Any, pkg_dict: dict[str, Any]) -> None:
     if source is None:
         return
     if not context.get("for_update"):  # nobody sees it, it is shown again when it is written
-        pkg_dict["status"] = status(source.id, {})
+        summary = context.get("return_error_summary", True)
+        pkg_dict["status"] = status(source.id, {"return_error_summary": summary})
     # the row has the truth: what comes from the search index is masked already
     pkg_dict["url"], shown = redact(source.url), secrets.mask_json(source.config)
     if (pkg_dict["url"], shown) != (source.url, source.config) and may_edit_source(context, source.id):
@@ -147,6 +148,7 @@ def index(document: dict[str, Any]) -> dict[str, Any]:
     if document.get("config"):
         document["config"] = document["extras_config"] = ""
     document["url"] = redact(document.get("url") or "")
+    document["frequency"] = document.get("frequency") or "MANUAL"  # what the row says that was given none
     document["status"] = json.dumps(_short(shown.get("status") or status(document["id"], {})))
     return document
 

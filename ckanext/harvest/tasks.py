@@ -22,7 +22,7 @@ from . import config, runner
 from .model import HarvestJob, lease_table, work
 
 KIND = "harvest"
-add_queues(KIND)
+add_queues(KIND, lease_table)
 
 
 @app.task(name="harvest.gather")

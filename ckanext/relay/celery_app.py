@@ -25,6 +25,7 @@ import celery
 import ckan.plugins.toolkit as tk
 import flask
 import kombu
+import sqlalchemy as sa
 from celery import signals
 from ckan import model
 from ckan.exceptions import CkanConfigurationException
@@ -34,7 +35,7 @@ from kombu.transport import TRANSPORT_ALIASES
 from kombu.utils.scheduling import round_robin_cycle
 from sqlalchemy import event
 
-from . import config
+from . import config, heartbeat
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,9 @@ PRIORITY, BULK = "priority", "bulk"
 PRIORITY_TURNS = 4
 
 _OUTBOX = "ckanext.relay.outbox"
+
+#: Redis' own limits, for who must not be kept waiting.
+_SHORTLY = {"socket_connect_timeout": 1, "socket_timeout": 1}
 
 TRANSPORT_ALIASES["redis"] = TRANSPORT_ALIASES["rediss"] = "ckanext.relay.redis_transport:Transport"
 
@@ -87,6 +91,7 @@ class CkanTask(celery.Task):
 
 
 app = celery.Celery("ckanext.relay", task_cls=CkanTask)
+app.steps["consumer"].add(heartbeat.Heartbeat)
 _ckan: dict[str, flask.Flask] = {}
 _queues: set[str] = set()
 _sweeps: dict[str, str] = {}
@@ -100,9 +105,14 @@ def add_sweep(name: str, kind: str) -> None:
     _sweeps[name] = kind
 
 
-def add_queues(kind: str) -> None:
-    """Declare the lanes of a kind of work, which a worker serves unless told otherwise."""
+def add_queues(kind: str, lease_table: sa.Table | None = None) -> None:
+    """Declare the lanes of a kind of work, which a worker serves unless told otherwise.
+
+    :param lease_table: where workers say that they serve them, see :func:`ckanext.relay.heartbeat.workers`
+    """
     _queues.update(f"{kind}.{lane}" for lane in (PRIORITY, BULK))
+    if lease_table is not None:
+        heartbeat.keep_in(lease_table, kind)
 
 
 def queue(kind: str, lane: str) -> str:
@@ -137,6 +147,20 @@ def purge(kind: str) -> None:
             waiting.purge()
 
 
+def waiting(kind: str) -> dict[str, int]:
+    """Return how many messages of a kind of work nobody has taken yet, by lane, or say within seconds that the broker
+    does not answer.
+
+    :raises OperationalError: the broker cannot be reached
+    """
+    with app.connection_for_read() as connection:
+        if connection.transport.driver_type == "redis":
+            connection.transport_options = {**connection.transport_options, **_SHORTLY}
+        connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=1)
+        queues = {lane: kombu.Queue(queue(kind, lane))(connection.default_channel) for lane in (PRIORITY, BULK)}
+        return {lane: int(each.queue_declare().message_count) for lane, each in queues.items()}
+
+
 def send_after_commit(task: celery.Task, *args: str, kind: str, lane: str = BULK, **options: Any) -> None:
     """Send a task when the session's transaction is committed, and not at all if it is rolled back."""
     after_commit(functools.partial(send, task, *args, kind=kind, lane=lane, **options))
@@ -144,6 +168,9 @@ def send_after_commit(task: celery.Task, *args: str, kind: str, lane: str = BULK
 
 def after_commit(message: Callable[[], Any], name: str | None = None) -> None:
     """Call something that sends messages when the session's transaction is committed, and not if it is rolled back.
+
+    A database that goes away meanwhile is logged: what was saved is saved, and whoever saved it must not be told
+    otherwise.
 
     :param name: of several with the same name in one transaction, one is called
     """
@@ -156,8 +183,11 @@ def after_commit(message: Callable[[], Any], name: str | None = None) -> None:
 def _send_outbox(session: Any) -> None:
     if session.in_nested_transaction():
         return  # a savepoint was released, nothing is committed yet
-    for _, message in session.info.pop(_OUTBOX, ()):
-        message()
+    for name, message in session.info.pop(_OUTBOX, ()):
+        try:
+            message()
+        except sa.exc.SQLAlchemyError as error:
+            log.warning("What was saved waits for the next sweep, %s: %s", name or message, error)
 
 
 @event.listens_for(meta.Session, "after_rollback")

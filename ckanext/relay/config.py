@@ -130,6 +130,11 @@ def lease_seconds() -> float:
     return float(tk.config["ckanext.relay.lease_seconds"])
 
 
+def checks_forms() -> bool:
+    """Return whether forms that write must carry the token that CKAN gave out with them."""
+    return bool(tk.asbool(tk.config.get("WTF_CSRF_ENABLED", True)))
+
+
 def address_policy() -> AddressPolicy:
     """Return which addresses this portal may connect to.
 

@@ -72,11 +72,16 @@ def sweep(lease_table: sa.Table, name: str, looks_for: str, remedy: str) -> Iter
     :param remedy: how it is started
     """
     age = lease.noted(lease_table, name)
-    if age is not None and age < max(SWEEP_MISSED, 10 * config.sweep_seconds()):
+    if not is_missed(age):
         return
     last = "never" if age is None else f"{age / 60:.0f} minutes ago"
     what = f"nothing looks for {looks_for} and for work that was lost (last: {last})"
     yield Finding("no-beat", what, remedy)
+
+
+def is_missed(age: float | None) -> bool:
+    """Tell whether too long ago, in seconds, somebody has swept; None: nobody ever has."""
+    return age is None or age >= max(SWEEP_MISSED, 10 * config.sweep_seconds())
 
 
 def tables(plugin: str, folder: str) -> Finding | None:

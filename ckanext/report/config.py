@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import functools
 
-import ckan.plugins.toolkit as tk
 from ckan import model
 from ckan.lib.helpers import get_display_timezone
 
@@ -50,11 +49,6 @@ def _understood(expression: str) -> Notes:
 def hour_of_day() -> int:
     """Return the hour that it is where the portal is, 0 to 23, by ``ckan.display_timezone``."""
     return datetime.datetime.now(get_display_timezone()).hour
-
-
-def checks_forms() -> bool:
-    """Return whether forms that write must carry the token that CKAN gave out with them."""
-    return tk.asbool(tk.config.get("WTF_CSRF_ENABLED", True))
 
 
 def check() -> None:

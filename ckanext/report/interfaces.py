@@ -41,8 +41,11 @@ class IReport(p.Interface):
         ``visible``
             Function of the data and a :class:`ckanext.report.visibility.Viewer` that returns what of the data this
             viewer may see, in place of the rule above. The data it is given must not be changed.
+        ``plot``
+            Function of the data (whose ``table`` are the rows that are chosen, of all pages) and a dict of options that
+            returns a :class:`ckanext.report.lib.Plot`, or None if there is nothing to draw.
         ``page_size``
-            How many rows a page shows (100); 0 for all.
+            How many rows a page shows (100); 0 for all, and no filter.
 
         Further keys are kept in ``Report.info``.
         """

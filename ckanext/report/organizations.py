@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import ckan.plugins.toolkit as tk
+import sqlalchemy as sa
 from ckan import model
 
 from . import config
@@ -21,10 +22,13 @@ def all_organizations(include_none: bool = False) -> list[str | None]:
     return [None, *names] if include_none else names
 
 
-def is_active(name: str) -> bool:
-    """Return whether there is an active organization of this name."""
-    query = model.Session.query(model.Group.id).filter_by(name=name, state="active", is_organization=True)
-    return query.first() is not None
+def title(name_or_id: Any) -> str | None:
+    """Return the title of an active organization, or None if there is none of this name or id."""
+    if not isinstance(name_or_id, str) or not name_or_id:
+        return None
+    query = model.Session.query(model.Group.title, model.Group.name).filter_by(state="active", is_organization=True)
+    row = query.filter(sa.or_(model.Group.name == name_or_id, model.Group.id == name_or_id)).first()
+    return (row.title or row.name) if row else None
 
 
 def go_down_tree(organization: model.Group) -> Iterator[model.Group]:

@@ -9,7 +9,8 @@ import ckan.plugins as p
 import ckan.plugins.toolkit as tk
 
 from ckanext.relay import config as relay_config
-from ckanext.relay import redaction
+from ckanext.relay import pages, redaction
+from ckanext.relay.translation import Translated
 
 from . import (
     cli,
@@ -29,12 +30,13 @@ from .logic.auth import get_auth_functions
 @tk.blanket.blueprints(views.get_blueprints)
 @tk.blanket.cli(cli.get_commands)
 @tk.blanket.helpers(helpers.get_helpers)
-class ReportPlugin(p.SingletonPlugin):
+class ReportPlugin(Translated, p.SingletonPlugin):
     """The engine: pages, actions and commands for the reports that other plugins bring."""
 
     p.implements(p.IConfigDeclaration)
     p.implements(p.IConfigurable)
     p.implements(p.IConfigurer)
+    p.implements(p.ITranslation)
 
     # IConfigDeclaration
 
@@ -45,6 +47,7 @@ class ReportPlugin(p.SingletonPlugin):
 
     def update_config(self, config_: Any) -> None:
         tk.add_template_directory(config_, "templates")
+        pages.register(config_)
         tk.add_resource("assets", "ckanext-report")
 
     # IConfigurable

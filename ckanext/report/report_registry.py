@@ -14,6 +14,7 @@ from ckanext.relay.clock import now
 
 from . import runner, stored
 from .domain.options import extract_entity_name, key_of
+from .domain.plot import Plot
 from .domain.schedule import FRESH
 from .interfaces import IReport
 from .model import DataCache
@@ -50,6 +51,7 @@ class Report:
         self.option_defaults: OrderedDict[str, Any] = OrderedDict(info["option_defaults"] or {})
         self.option_combinations: Callable[[], Iterable[Options]] | None = info["option_combinations"]
         self.authorize: Callable[[Any, Options], bool] | None = info.get("authorize")
+        self.plot: Callable[[Any, Options], Plot | None] | None = info.get("plot")
         self.page_size: int = info.get("page_size", _PAGE_SIZE)
 
     def generate_key(self, options: Mapping[str, Any], defaults_for_missing_keys: bool = True) -> str:

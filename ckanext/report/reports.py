@@ -9,6 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from ckan import model
 
+from ckanext.relay.translation import N_
+
 from .domain.table import percent
 from .organizations import all_organizations, filter_by_organizations
 from .visibility import Viewer, visible_rows
@@ -90,7 +92,8 @@ def combinations() -> Iterator[dict[str, Any]]:
 
 tagless_report_info = {
     "name": "tagless-datasets",
-    "description": "Datasets which have no tags.",
+    "title": N_("Tagless datasets"),
+    "description": N_("Datasets which have no tags."),
     "option_defaults": OrderedDict(organization=None, include_sub_organizations=False),
     "option_combinations": combinations,
     "generate": tagless,

@@ -15,7 +15,7 @@ from ckanext.relay import lease, redaction
 from ckanext.relay.clock import now
 
 from . import config
-from .domain.options import extract_entity_name
+from .domain.options import FAILED, extract_entity_name
 from .domain.schedule import is_due
 from .model import DataCache
 
@@ -58,14 +58,19 @@ def refresh(report: Report, options: dict[str, Any]) -> tuple[Any, datetime.date
         try:
             data = report.generate(**options)
             created = DataCache.set(object_id, key, data, convert_json=True)
-            DataCache.drop(object_id, _failed(key))
+            DataCache.drop(object_id, FAILED + key)
             model.Session.commit()
         except Exception as error:
             model.Session.rollback()
-            DataCache.set(object_id, _failed(key), described(error))
-            model.Session.commit()
+            note_failure(report, options, described(error))
             raise
     return data, created
+
+
+def note_failure(report: Report, options: dict[str, Any], why: str) -> None:
+    """Keep why a report could not be generated, and commit."""
+    DataCache.set(extract_entity_name(options), FAILED + report.generate_key(options), why)
+    model.Session.commit()
 
 
 def described(error: Exception) -> str:
@@ -103,8 +108,8 @@ def due(reports: Iterable[Report]) -> list[Job]:
     if not hours:
         return []
     by_key = {report.generate_key(options): (report, options) for report, options in combinations(reports)[0]}
-    created = DataCache.created_by_key([*by_key, *map(_failed, by_key)])
-    found = [key for key in by_key if is_due(created.get(key), created.get(_failed(key)), now(), hours, hour_of_day)]
+    created = DataCache.created_by_key([*by_key, *(FAILED + key for key in by_key)])
+    found = [key for key in by_key if is_due(created.get(key), created.get(FAILED + key), now(), hours, hour_of_day)]
     return [by_key[key] for key in sorted(found, key=lambda key: created.get(key) or datetime.datetime.min)]
 
 
@@ -120,9 +125,5 @@ def generate_due(reports: Iterable[Report]) -> Iterator[Outcome]:
 
 def failure(report: Report, options: dict[str, Any]) -> tuple[str, datetime.datetime] | None:
     """Return what the last attempt to generate a report came to, and when, if it failed."""
-    said, at = DataCache.get(extract_entity_name(options), _failed(report.generate_key(options)))
+    said, at = DataCache.get(extract_entity_name(options), FAILED + report.generate_key(options))
     return (said, at) if at else None
-
-
-def _failed(key: str) -> str:
-    return f"failed {key}"

@@ -1,24 +1,35 @@
-"""The pages: the list of reports, and each report as HTML, CSV and JSON. Only a sysadmin's POST generates anything."""
+"""The pages: the list of reports, and each report as HTML, CSV and JSON. Nothing is generated here, workers are asked
+to by a sysadmin's POST."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 import ckan.plugins.toolkit as tk
-from ckan.lib.pagination import Page
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response
 
-from . import config, organizations, runner
+from ckanext.relay import pages
+from ckanext.relay.clock import now
+
+from . import organizations
+from .domain.rows import Choice
 from .domain.table import csv_lines, ensure_data_is_dicts, json_pieces
 from .model import DataCache
 from .report_registry import Report, ReportRegistry
 
 report = Blueprint("report", __name__)
+report.before_request(pages.protect_forms)
 
 _FORMATS = ("html", "csv", "json")
+
+#: Arguments of a page that are no options, unless a report has an option of that name.
+_OF_THE_PAGE = frozenset({"format", "page", "refresh", "q", "sort", "seen"})
+
+#: After how long people are told that no worker has begun.
+_PATIENCE = datetime.timedelta(seconds=60)
 
 
 def get_blueprints() -> list[Blueprint]:
@@ -29,12 +40,16 @@ def get_blueprints() -> list[Blueprint]:
 @report.route("/report")
 def index() -> str:
     """List the reports that this visitor may see."""
-    reports = tk.get_action("report_list")(_context(), {})
+    reports = tk.get_action("report_list")(pages.context(), {})
     registry = ReportRegistry.instance()
     keys = {each["name"]: registry.get_report(each["name"]).generate_key({}) for each in reports}
     created = DataCache.created_by_key(keys.values())
     dates = {name: created.get(key) for name, key in keys.items()}
-    return tk.render("report/index.html", {"reports": reports, "dates": dates})
+    stale = {name for name, date in dates.items() if date and registry.get_report(name).is_stale(date)}
+    # here and not in the template, where what is translated counts as HTML: reports come from plugins of others, too
+    texts = ("title", "description")
+    shown = [each | {name: tk._(str(each[name])) for name in texts if each[name]} for each in reports]
+    return tk.render("report/index.html", {"reports": shown, "dates": dates, "stale": stale})
 
 
 @report.route("/reports")
@@ -55,6 +70,25 @@ def org(report_name: str, organization: str) -> Any:
     return _answer(report_name, organization)
 
 
+@report.route("/report-progress/<report_name>")
+def progress(report_name: str) -> Any:
+    """Answer the part of a page that tells how far the generating of its report is: as HTML if it is not what the page
+    says already, and with the whole page anew when there is a new report."""
+    found = _find(report_name)
+    options = _options(found, None)
+    status = _status(found, options)
+    phase = _phase(status)
+    if phase and phase == tk.request.args.get("seen"):
+        return Response(status=204)
+    shown = tk.render("report/snippets/progress.html", _progress(found, options, status))
+    if phase:
+        return shown
+    answer = pages.fragment_done(shown)
+    if not status["failed"]:
+        answer.headers["HX-Refresh"] = "true"
+    return answer
+
+
 def _answer(report_name: str, organization: str | None) -> Any:
     found = _find(report_name)
     if address := _better_address(found, organization):
@@ -66,10 +100,13 @@ def _answer(report_name: str, organization: str | None) -> Any:
     if tk.request.method == "POST" and not answer_as:
         return _refresh(found, options)
     data, created = _data(found, options)
+    choice = _choice(found)
     if answer_as in (None, "", "html"):
-        return _page(found, options, data, created)
+        return _page(found, options, data, created, choice)
     if data is None:
-        tk.abort(404, _not_generated())
+        tk.abort(404, tk._("This report was not generated yet."))
+    if "table" in data:
+        data["table"] = choice.of(data)
     return _download(found, options, data, created, answer_as)
 
 
@@ -105,7 +142,7 @@ def _address(found: Report, organization: str | None, arguments: dict[str, Any])
 
 def _options(found: Report, organization: str | None) -> dict[str, Any]:
     """Return what the query says, by the options of the report."""
-    reserved = {"format", "page", "refresh"} - set(found.option_defaults)
+    reserved = _OF_THE_PAGE - set(found.option_defaults)
     given = {name: value for name, value in tk.request.args.items() if name not in reserved}
     if organization:
         given["organization"] = organization
@@ -117,74 +154,113 @@ def _options(found: Report, organization: str | None) -> dict[str, Any]:
     return Report.add_defaults_to_options(given, found.option_defaults)
 
 
+def _choice(found: Report) -> Choice:
+    text, sort = (tk.request.args.get(name, "") if name not in found.option_defaults else "" for name in ("q", "sort"))
+    return Choice(text.replace("\x00", ""), sort)
+
+
 def _refresh(found: Report, options: dict[str, Any]) -> Any:
-    if config.checks_forms() and not tk.g.get("login_via_auth_header"):
-        # CKAN may have left this form out: 2.11 does with all of extensions, 2.12 once a visitor was at this address
-        current_app.extensions["csrf"].protect()
+    organization = options.get("organization")
+    if organization and not organizations.title(organization):
+        tk.abort(404, tk._("There is no organization {0}").format(organization))
     try:
-        tk.get_action("report_refresh")(_context(), {"id": found.name, "options": options})
+        asked = {"id": found.name, "options": options, "background": True}
+        tk.get_action("report_refresh")(pages.context(), asked)
     except tk.NotAuthorized as error:
         tk.abort(401, str(error.message or tk._("Only sysadmins can generate reports")))
     except tk.ValidationError as error:
         tk.h.flash_error(" ".join(str(message) for messages in error.error_dict.values() for message in messages))
-    except tk.ObjectNotFound as error:
-        tk.h.flash_error(str(error.message or tk._("Not found")))
-    else:
-        tk.h.flash_success(tk._("The report was generated."))
     arguments = {name: value for name, value in tk.request.args.items() if name not in ("page", "refresh")}
     return tk.redirect_to(_address(found, options.get("organization"), arguments))
 
 
 def _data(found: Report, options: dict[str, Any]) -> tuple[Any, datetime.datetime | None]:
     try:
-        context = _context() | {"for_view": True}
+        context = {**pages.context(), "for_view": True}
         data, created = tk.get_action("report_data_get")(context, {"id": found.name, "options": options})
     except tk.NotAuthorized as error:
         tk.abort(401, str(error.message or tk._("Not authorized to see the report")))
     except tk.ObjectNotFound:
-        if options.get("organization") and not organizations.is_active(options["organization"]):
+        if options.get("organization") and not organizations.title(options["organization"]):
             tk.abort(404, tk._("There is no organization {0}").format(options["organization"]))
         return None, None
     return {**data}, datetime.datetime.fromisoformat(created)
 
 
-def _page(found: Report, options: dict[str, Any], data: Any, created: datetime.datetime | None) -> str:
+def _status(found: Report, options: dict[str, Any]) -> dict[str, Any]:
+    try:
+        status = tk.get_action("report_status")(pages.context(), {"id": found.name, "options": options})
+    except tk.NotAuthorized as error:
+        tk.abort(401, str(error.message or tk._("Not authorized to see the report")))
+    return dict(status)
+
+
+def _phase(status: Mapping[str, Any]) -> str:
+    """Return ``waiting``, ``late`` if nobody comes, ``generating``, or nothing."""
+    if status["begun"]:
+        return "generating"
+    if not status["asked"]:
+        return ""
+    return "late" if now() - datetime.datetime.fromisoformat(status["asked"]) > _PATIENCE else "waiting"
+
+
+def _progress(found: Report, options: dict[str, Any], status: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the part of the page on the generating is shown with."""
+    phase = _phase(status)
+    # a box that is not ticked is left out, as browsers do
+    chosen = {name: value for name, value in options.items() if value is True or value != found.option_defaults[name]}
+    arguments: dict[str, Any] = {
+        name: 1 if value is True else value for name, value in chosen.items() if value not in (None, False)
+    }
+    address = tk.h.url_for("report.progress", report_name=found.name)
+    return {
+        "phase": phase,
+        "status": status,
+        "progress_url": f"{address}?{urlencode({**arguments, 'seen': phase})}",
+        "page_url": _address(found, arguments.pop("organization", None), arguments),
+    }
+
+
+def _page(found: Report, options: dict[str, Any], data: Any, created: datetime.datetime | None, choice: Choice) -> str:
     table = data.get("table") if data else None
-    page = _paged(found, table)
-    if table:
+    rows = choice.of(data) if data else None
+    page = _paged(found, rows)
+    if isinstance(rows, list):
         # templates may change the rows that they show
-        data["table"] = [row.copy() for row in (table if page is None else page)]
+        data["table"] = [row.copy() for row in (rows[page.offset : page.last_item] if page else rows)]
     # templates that were written for older versions of CKAN look here
     tk.g.data, tk.g.options = data, options
-    sysadmin = tk.h.check_access("report_refresh", {"id": found.name})
+    status = _status(found, options)
     variables = {
         "report": found,
         "report_name": found.name,
+        "title": tk._(str(found.title)),
+        "description": tk._(str(found.description)) if found.description else "",
+        "organization_title": organizations.title(options.get("organization")),
         "options": options,
         "data": data,
         "table": data.get("table") if data else None,
-        "total": len(table or ()),
+        "total": len(rows or ()),
+        "total_of_all": len(table or ()),
         "page": page,
+        "plot": found.plot({**data, "table": rows}, options) if rows and found.plot else None,
         "are_some_results": bool(table if data and "table" in data else data),
+        "may_filter": bool(found.page_size) and "q" not in found.option_defaults and isinstance(table, list),
+        "text": choice.text,
         "generated": created,
         "is_stale": created is not None and found.is_stale(created),
-        "may_refresh": sysadmin,
+        "may_refresh": tk.h.check_access("report_refresh", {"id": found.name}),
         "asked_to_refresh": "refresh" in tk.request.args and "refresh" not in found.option_defaults,
-        "failure": runner.failure(found, options) if sysadmin else None,
+        **_progress(found, options, status),
     }
     return tk.render("report/view.html", variables)
 
 
-def _paged(found: Report, table: Any) -> Page | None:
-    """Return the rows of the page that is asked for, or None if all are on one."""
-    if not table or not found.page_size or len(table) <= found.page_size:
+def _paged(found: Report, rows: Any) -> pages.Page | None:
+    """Return the page that is asked for, or None if all rows are on one."""
+    if not rows or not found.page_size or len(rows) <= found.page_size:
         return None
-    try:
-        number = int(tk.request.args.get("page", 1))
-    except ValueError:
-        number = 1
-    last = -(-len(table) // found.page_size)
-    return Page(table, page=min(max(number, 1), last), items_per_page=found.page_size)
+    return pages.Page(pages.number(), found.page_size, len(rows))
 
 
 def _download(
@@ -193,20 +269,14 @@ def _download(
     ensure_data_is_dicts(data)
     if answer_as == "json":
         said = {**data, "generated_at": created.isoformat() if created else None}
-        return Response(json_pieces(said), mimetype="application/json")
-    key = tk.get_action("report_key_get")(_context(), {"id": found.name, "options": options})
-    answer = Response(_encoded(csv_lines(data.get("table") or [])), content_type="application/csv")
-    answer.headers.set("Content-Disposition", "attachment", filename=f"report_{key}.csv")
+        answer = Response(json_pieces(said), mimetype="application/json")
+    else:
+        key = tk.get_action("report_key_get")(pages.context(), {"id": found.name, "options": options})
+        answer = Response(_encoded(csv_lines(data.get("table") or [])), content_type="application/csv")
+        answer.headers.set("Content-Disposition", "attachment", filename=f"report_{key}.csv")
+    answer.headers["X-Content-Type-Options"] = "nosniff"
     return answer
 
 
 def _encoded(texts: Iterator[str]) -> Iterator[bytes]:
     return (text.encode("utf-8", "replace") for text in texts)
-
-
-def _not_generated() -> str:
-    return tk._("This report was not generated yet.")
-
-
-def _context() -> dict[str, Any]:
-    return {"user": tk.g.user}

@@ -120,14 +120,6 @@ def site() -> str:
     return marker.normalised(address)
 
 
-# -- pages
-
-
-def checks_forms() -> bool:
-    """Return whether forms that write must carry the token that CKAN gave out with them."""
-    return bool(tk.asbool(tk.config.get("WTF_CSRF_ENABLED", True)))
-
-
 # -- all of it
 
 

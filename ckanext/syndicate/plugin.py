@@ -9,11 +9,13 @@ import ckan.plugins as p
 import ckan.plugins.toolkit as tk
 
 from ckanext.relay import config as relay_config
-from ckanext.relay import redaction
+from ckanext.relay import pages, redaction
+from ckanext.relay.translation import Translated
 
 from . import (
     cli,
     config,
+    helpers,
     profiles,
     reports,
     subscribers,
@@ -49,7 +51,8 @@ __all__ = [
 @tk.blanket.auth_functions(auth.get_auth_functions)
 @tk.blanket.blueprints(views.get_blueprints)
 @tk.blanket.cli(cli.get_commands)
-class SyndicatePlugin(p.SingletonPlugin):
+@tk.blanket.helpers(helpers.get_helpers)
+class SyndicatePlugin(Translated, p.SingletonPlugin):
     """Copies of datasets on other portals, kept up to date."""
 
     p.implements(p.IConfigDeclaration)
@@ -58,6 +61,7 @@ class SyndicatePlugin(p.SingletonPlugin):
     p.implements(p.IDomainObjectModification, inherit=True)
     p.implements(p.IGroupController, inherit=True)
     p.implements(p.IOrganizationController, inherit=True)
+    p.implements(p.ITranslation)
     p.implements(ISyndicate, inherit=True)
     p.implements(reports.IReport)
 
@@ -77,6 +81,7 @@ class SyndicatePlugin(p.SingletonPlugin):
 
     def update_config(self, config_: Any) -> None:
         tk.add_template_directory(config_, "templates")
+        pages.register(config_)
 
     # IReport
 

@@ -7,7 +7,7 @@ pushed to, and what these say, is nobody else's business. Sums are made of what 
 from __future__ import annotations
 
 import datetime
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -16,7 +16,9 @@ import sqlalchemy as sa
 from ckan import model
 
 from ckanext.relay.errors import redact
+from ckanext.relay.translation import N_
 from ckanext.report.interfaces import IReport
+from ckanext.report.lib import Plot
 from ckanext.report.visibility import Viewer
 
 from . import profiles, status
@@ -149,6 +151,31 @@ def _visible(data: dict[str, Any], viewer: Viewer) -> dict[str, Any]:
     return {**data, "table": rows, "num_datasets": len(rows)}
 
 
+def _plot(data: dict[str, Any], options: dict[str, Any]) -> Plot | None:
+    """Return how many datasets are in which state; at each target, if these are what is listed."""
+    names = _words()
+    if options.get("profile") or options.get("state"):
+        counts = Counter(row["state"] for row in data["table"])
+        rows: list[Any] = [[names[state], counts[state]] for state in status.STATES if counts[state]]
+        return Plot(tk._("Datasets by state"), (tk._("State"), tk._("Datasets")), rows)
+    used = [state for state in status.STATES if any(row[state] for row in data["table"])]
+    rows = [[row["profile"], *(row[state] for state in used)] for row in data["table"]]
+    columns = (tk._("Target"), *(names[state] for state in used))
+    return Plot(tk._("Datasets by target and state"), columns, rows, stacked=True) if used else None
+
+
+def _words() -> dict[str, str]:
+    return {
+        status.FAILED: tk._("failed"),
+        status.HELD: tk._("held"),
+        status.WAITING: tk._("waiting"),
+        status.UNKNOWN: tk._("unknown"),
+        status.SYNCED: tk._("synced"),
+        status.PRIVATE: tk._("private"),
+        status.DELETED: tk._("deleted"),
+    }
+
+
 def syndication_status_option_combinations() -> Iterator[dict[str, Any]]:
     """Yield all targets together and each alone, with all states and with each."""
     for profile_id in (None, *_profiles()):
@@ -158,12 +185,13 @@ def syndication_status_option_combinations() -> Iterator[dict[str, Any]]:
 
 syndication_status_report_info: dict[str, Any] = {
     "name": "syndication-status",
-    "title": "Syndication status",
-    "description": "Which datasets are at which target, which wait, and which failed or are held, with the reason.",
+    "title": N_("Syndication status"),
+    "description": N_("Which datasets are at which target, which wait, and which failed or are held, with the reason."),
     "option_defaults": OrderedDict(profile=None, state=None),
     "option_combinations": syndication_status_option_combinations,
     "generate": syndication_status,
     "template": "report/syndication_status.html",
     "authorize": _may_see,
     "visible": _visible,
+    "plot": _plot,
 }

@@ -17,19 +17,29 @@ from ckanext.relay.errors import redact
 from . import profiles, selection
 from .domain import states
 from .explanations import advise, explain
-from .model.rows import among
+from .model import standing
+from .model.standing import (
+    ASKED,
+    DELETED,
+    FAILED,
+    HELD,
+    PRIVATE,
+    STATES,
+    STUCK,
+    SYNCED,
+    UNKNOWN,
+    WAITING,
+    Numbers,
+    entry_rows,
+)  # fmt: skip
 from .model.tables import copy_table, outbox_table, target_table
 from .types import Profile
 
-#: What a dataset is at a target, in one word; what needs somebody to look at it stands first.
-FAILED, HELD, WAITING = states.FAILED, states.HELD, states.WAITING
-SYNCED, PRIVATE, DELETED = "synced", states.PRIVATE, states.DELETED
-#: Its creation was begun and given up, or another extension left only its id.
-UNKNOWN = "unknown"
-STATES = (FAILED, HELD, WAITING, UNKNOWN, SYNCED, PRIVATE, DELETED)
-
-_package = model.Package.__table__
-_copy, _outbox = copy_table, outbox_table
+__all__ = [
+    "ASKED", "DELETED", "FAILED", "HELD", "PRIVATE", "STATES", "STUCK", "SYNCED", "UNKNOWN", "WAITING",
+    "DatasetStatus", "Entry", "TargetStatus", "Trouble",
+    "address_of_copy", "dataset", "entries", "entry_rows", "find", "targets", "troubles",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -79,6 +89,7 @@ class TargetStatus:
     :ivar numbers: of datasets in each of :data:`STATES`
     :ivar oldest: since when the one waits, is held, or fails that does so for the longest time
     :ivar troubles: datasets that failed or are held, the latest first; not all of them
+    :ivar pushed_last_hour: datasets that were written there in the last hour, each counted once
     """
 
     profile_id: str
@@ -97,6 +108,7 @@ class TargetStatus:
     numbers: dict[str, int]
     oldest: dict[str, datetime.datetime]
     troubles: list[Entry] = field(default_factory=list)
+    pushed_last_hour: int = 0
 
 
 @dataclass(frozen=True)
@@ -105,11 +117,33 @@ class DatasetStatus:
 
     :ivar skipped: why it is not to be there, or None if it is
     :ivar entry: None: it is not there, and nothing waits
+    :ivar ckan_url: address of the target
+    :ivar down_since: since when the target does not answer, or None
     """
 
     profile_id: str
     skipped: str | None
     entry: Entry | None
+    ckan_url: str = ""
+    down_since: datetime.datetime | None = None
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Datasets that failed, or are held, at the same target for the same reason.
+
+    :ivar state: failed or held
+    :ivar cause: see :class:`ckanext.syndicate.domain.states.Cause`
+    :ivar since: when the first of them began to fail, or was asked for
+    """
+
+    profile_id: str
+    state: str
+    cause: str | None
+    number: int
+    since: datetime.datetime
+    explanation: str
+    advice: str
 
 
 # -- targets
@@ -123,10 +157,10 @@ def targets(profile_id: str | None = None, troubles: int = 0) -> list[TargetStat
     """
     known = {profile.id: profile for profile in profiles.all_profiles()}
     rows = _target_rows()
-    numbers, oldest = _numbers()
+    numbers = standing.numbers(profile_id)
     ids = [*known, *sorted({*rows, *numbers} - set(known))]
     return [
-        _target(each, known.get(each), rows.get(each), numbers.get(each, {}), oldest.get(each, {}), troubles)
+        _target(each, known.get(each), rows.get(each), numbers.get(each, Numbers()), troubles)
         for each in ids
         if profile_id in (None, each)
     ]
@@ -139,22 +173,7 @@ def _target_rows() -> dict[str, Any]:
     return {row.profile_id: row for row in model.Session.execute(query)}
 
 
-def _numbers() -> tuple[dict[str, dict[str, int]], dict[str, dict[str, datetime.datetime]]]:
-    """Return by profile how many datasets are in each state, and since when."""
-    found = entry_rows().subquery()
-    query = sa.select(found.c.profile_id, found.c.state, sa.func.count().label("number"), sa.func.min(found.c.since))
-    numbers: dict[str, dict[str, int]] = {}
-    oldest: dict[str, dict[str, datetime.datetime]] = {}
-    for profile_id, state, number, since in model.Session.execute(query.group_by(found.c.profile_id, found.c.state)):
-        numbers.setdefault(profile_id, {})[state] = number
-        if since is not None:
-            oldest.setdefault(profile_id, {})[state] = since
-    return numbers, oldest
-
-
-def _target(
-    profile_id: str, profile: Profile | None, row: Any, numbers: dict[str, int], oldest: dict[str, Any], troubles: int
-) -> TargetStatus:
+def _target(profile_id: str, profile: Profile | None, row: Any, numbers: Numbers, troubles: int) -> TargetStatus:
     url = profile.ckan_url if profile else (row.ckan_url if row else None)
     is_down = row is not None and row.down_since is not None
     cause = row.cause if is_down else None
@@ -172,9 +191,10 @@ def _target(
         explanation=explain(cause),
         advice=advise(cause),
         approved_until=row.approved if row and row.is_approved else None,
-        numbers={state: numbers.get(state, 0) for state in STATES},
-        oldest={state: oldest[state] for state in STATES if state in oldest},
+        numbers={state: numbers.datasets[state] for state in STATES},
+        oldest={state: numbers.oldest[state] for state in STATES if state in numbers.oldest},
         troubles=list(entries(profile_id, states_=(FAILED, HELD), limit=troubles)) if troubles else [],
+        pushed_last_hour=numbers.last_hour,
     )
 
 
@@ -187,6 +207,7 @@ def entries(
     dataset_ids: Collection[str] | None = None,
     limit: int | None = None,
     offset: int = 0,
+    cause: str | None = None,
 ) -> Iterator[Entry]:
     """Yield the datasets that are at targets, or on their way, the latest first.
 
@@ -194,44 +215,30 @@ def entries(
     :param states_: only those in one of these states
     :param dataset_ids: only these
     :param limit: how many at most, beginning after ``offset``
+    :param cause: only those for which this was the latest failure
     """
-    rows = entry_rows(profile_id, dataset_ids).subquery()
-    query = sa.select(*rows.c, _package.c.name.label("name_here"), _package.c.title, target_table.c.ckan_url)
-    query = query.select_from(
-        rows.outerjoin(_package, _package.c.id == rows.c.local_id).outerjoin(
-            target_table, target_table.c.profile_id == rows.c.profile_id
-        )
-    )
-    latest = sa.func.greatest(rows.c.since, rows.c.pushed)
-    query = query.where(rows.c.state.in_(list(states_))).order_by(latest.desc().nullslast(), rows.c.local_id)
     known = {profile.id: profile.ckan_url for profile in profiles.all_profiles()}
-    for row in model.Session.execute(query.limit(limit).offset(offset)):
+    for row in standing.entries(profile_id, states_, dataset_ids, cause, limit, offset):
         yield _entry(row, known.get(row.profile_id) or row.ckan_url or "")
 
 
-def entry_rows(profile_id: str | None = None, dataset_ids: Collection[str] | None = None) -> Any:
-    """Return the query for a row a dataset and target: what is known to be there, and what is on its way."""
-    copies, asked = (_only(table, profile_id, dataset_ids) for table in (_copy, _outbox))
-    same = sa.and_(copies.c.local_id == asked.c.local_id, copies.c.profile_id == asked.c.profile_id)
-    at_target = sa.case((copies.c.presence == states.ACTIVE, SYNCED), else_=copies.c.presence)
-    is_asked = asked.c.state.isnot(None)
-    return sa.select(
-        sa.func.coalesce(copies.c.local_id, asked.c.local_id).label("local_id"),
-        sa.func.coalesce(copies.c.profile_id, asked.c.profile_id).label("profile_id"),
-        sa.func.coalesce(asked.c.state, at_target, UNKNOWN).label("state"),
-        *(copies.c.name, copies.c.target_id, copies.c.target_name, copies.c.presence, copies.c.pushed),
-        *(asked.c.cause, asked.c.error, asked.c.attempts, asked.c.due),
-        sa.case((is_asked, sa.func.coalesce(asked.c.failing_since, asked.c.asked))).label("since"),
-    ).select_from(copies.join(asked, same, full=True))
+def troubles(profile_id: str | None = None) -> list[Trouble]:
+    """Return what failed or is held, by target and reason; of what most datasets suffer stands first.
 
-
-def _only(table: sa.Table, profile_id: str | None, dataset_ids: Collection[str] | None) -> Any:
-    query = sa.select(table)
-    if profile_id is not None:
-        query = query.where(table.c.profile_id == profile_id)
-    if dataset_ids is not None:
-        query = query.where(among(table.c.local_id, dataset_ids))
-    return query.subquery()
+    :param profile_id: only of this target
+    """
+    return [
+        Trouble(
+            row.profile_id,
+            row.state,
+            row.cause,
+            row.number,
+            row.since,
+            explanation=explain(row.cause),
+            advice=advise(row.cause, given_up=row.state == FAILED),
+        )
+        for row in standing.troubles(profile_id)
+    ]
 
 
 def _entry(row: Any, ckan_url: str) -> Entry:
@@ -248,7 +255,7 @@ def _entry(row: Any, ckan_url: str) -> Entry:
         cause=row.cause,
         error=redact(row.error) if row.error else None,
         explanation=explain(row.cause),
-        advice=advise(row.cause),
+        advice=advise(row.cause, given_up=row.state == FAILED),
         attempts=row.attempts or 0,
         since=row.since,
         due=row.due if row.state == WAITING else None,
@@ -273,8 +280,15 @@ def dataset(reference: str, profile_id: str | None = None) -> list[DatasetStatus
     dataset_id = find(reference)
     package = model.Package.get(dataset_id)
     found = {entry.profile_id: entry for entry in entries(profile_id, dataset_ids=[dataset_id])}
+    rows = _target_rows()
     return [
-        DatasetStatus(profile.id, _skipped(package, profile), found.get(profile.id))
+        DatasetStatus(
+            profile.id,
+            _skipped(package, profile),
+            found.get(profile.id),
+            ckan_url=redact(profile.ckan_url),
+            down_since=rows[profile.id].down_since if profile.id in rows else None,
+        )
         for profile in profiles.all_profiles()
         if profile_id in (None, profile.id)
     ]
@@ -288,10 +302,10 @@ def find(reference: str) -> str:
     """
     if (package := model.Package.get(reference)) is not None:
         return str(package.id)
-    for table in (_copy, _outbox):
+    for table in (copy_table, outbox_table):
         is_it = table.c.local_id == reference
-        if table is _copy:
-            is_it = sa.or_(is_it, _copy.c.name == reference)
+        if table is copy_table:
+            is_it = sa.or_(is_it, copy_table.c.name == reference)
         if (found := model.Session.execute(sa.select(table.c.local_id).where(is_it).limit(1)).scalar()) is not None:
             return str(found)
     raise tk.ObjectNotFound(f"There is no dataset {reference}, and no copy of one is known")

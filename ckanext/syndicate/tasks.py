@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Iterable
 from typing import Any
-
-import sqlalchemy as sa
 
 from ckanext.relay import config as relay_config
 from ckanext.relay import tickets
@@ -25,8 +22,6 @@ from .legacy import (  # noqa: F401  (other extensions import them from here)
     sync_package_task,
 )
 from .model import lease_table
-
-log = logging.getLogger(__name__)
 
 KIND = "syndicate"
 add_queues(KIND)
@@ -90,12 +85,4 @@ def push_now(profile_ids: Iterable[str], lane: str = PRIORITY) -> None:
 def push_after_commit(profile_ids: Iterable[str], lane: str = PRIORITY) -> None:
     """Let the workers begin with what is being asked for in the session's transaction."""
     for profile_id in profile_ids:
-        after_commit(functools.partial(_hint, profile_id, lane), name=f"syndicate.push {profile_id} {lane}")
-
-
-def _hint(profile_id: str, lane: str) -> None:
-    try:
-        push_now([profile_id], lane)
-    except sa.exc.SQLAlchemyError as error:
-        # what was saved is saved, and whoever saved it must not be told otherwise
-        log.warning("Datasets that were asked for wait for the next sweep: %s", error)
+        after_commit(functools.partial(push_now, [profile_id], lane), name=f"syndicate.push {profile_id} {lane}")

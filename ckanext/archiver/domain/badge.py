@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,3 +30,9 @@ def badge(archival: Mapping[str, Any]) -> Badge:
     state = _STATES.get(archival["verdict"] or "", by_latest_check)
     failing = archival.get("suspect_since") is not None or is_broken is True
     return Badge(state, suspect=failing and state != "broken")
+
+
+def worst(archivals: Iterable[Mapping[str, Any]]) -> str | None:
+    """Return the worst of the states that the links of a dataset have, or None if none was checked."""
+    states = {badge(each).state for each in archivals}
+    return next((state for state in ("broken", "not-sure", "not-broken") if state in states), None)

@@ -25,14 +25,18 @@ _made: dict[str, Any] = {}
 def archiver_plugins(request: pytest.FixtureRequest) -> Iterator[Any]:
     """The plugins, and those that the module names in ``PLUGINS``; returns CKAN's application.
 
+    ``PLUGINS_BEFORE`` names those that come before ours, ``CLASSES`` the classes of plugins that only the module has.
     CKAN's ``with_plugins`` loads them for each test, which takes longer than most of the tests.
     """
     import ckan.plugins as p
     from ckan.common import config
     from ckan.tests.helpers import _get_test_app
 
-    wanted = f"{_PLUGINS} {getattr(request.module, 'PLUGINS', '')}".split()
-    with pytest.MonkeyPatch.context() as patch:
+    from ckanext.relay.tests.plugin_classes import known
+
+    named = getattr(request.module, "PLUGINS_BEFORE", ""), _PLUGINS, getattr(request.module, "PLUGINS", "")
+    wanted = " ".join(named).split()
+    with pytest.MonkeyPatch.context() as patch, known(getattr(request.module, "CLASSES", {})):
         patch.setitem(config, "ckan.plugins", wanted)
         p.load_all()
         yield _get_test_app()

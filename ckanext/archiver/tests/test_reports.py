@@ -243,7 +243,7 @@ def test_the_page(app: Any) -> None:
     generate()
     generate(organization=organization["name"])
     overview = BeautifulSoup(app.get("/report/broken-links").body, "html.parser")
-    (link,) = overview.select("#report-table a")
+    (link,) = overview.select("#report-table tbody a")
     assert (link.text, link["href"]) == ("Parks", f"/report/broken-links?organization={organization['name']}")
     assert [cell.text.strip() for cell in overview.select("#report-table td")] == ["Parks", "2", "2", "100 %"]
     page = app.get(f"/report/broken-links/{organization['name']}")
@@ -253,6 +253,31 @@ def test_the_page(app: Any) -> None:
     assert not [each for each in links if each.startswith("javascript")]
     csv = app.get(f"/report/broken-links/{organization['name']}?format=csv").body
     assert "Trees" in csv and "Secret" not in csv
+
+
+def test_the_plots(app: Any) -> None:
+    """The organizations with the most broken links, and the causes of those of one, in words; no link, no plot."""
+    worst, better, well = (factories.Organization(title=title) for title in ("Worst", "Better", "Well"))
+    broken = {**BROKEN, "verdict": "broken"}
+    dataset(better, broken, OK)
+    dataset(worst, broken, broken, {**broken, "cause": "dns"}, {**broken, "cause": "http_410"})
+    dataset(well, OK)
+    generate()
+    generate(organization=worst["name"])
+    generate(organization=well["name"])
+
+    def plot(path: str) -> list[list[str]]:
+        figure = BeautifulSoup(app.get(f"/report/broken-links{path}").body, "html.parser").select("#report-plot tr")
+        return [[cell.text for cell in row.select("th, td")] for row in figure]
+
+    assert plot("") == [["Organization", "Broken links"], ["Worst", "4"], ["Better", "1"]]
+    assert plot("?q=better") == [["Organization", "Broken links"], ["Better", "1"]]
+    assert plot(f"/{worst['name']}") == [
+        ["Cause", "Broken links"],
+        ["The server says that there is nothing at this address.", "3"],
+        ["The name of the server is not known.", "1"],
+    ]
+    assert plot(f"/{well['name']}") == []
 
 
 def test_every_combination_is_generated() -> None:
@@ -290,3 +315,4 @@ def test_what_the_archive_holds(app: Any) -> None:
     ReportRegistry.instance().get_report("archive-usage").refresh_cache({})
     page = BeautifulSoup(app.get("/report/archive-usage").body, "html.parser")
     assert [cell.text.strip() for cell in page.select("#report-table td")] == ["Parks", "4", "2", "2.5 KiB", "100 %"]
+    assert [cell.text for cell in page.select("#report-plot tbody > tr > *")] == ["Parks", "0.0"]

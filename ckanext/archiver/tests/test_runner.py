@@ -461,11 +461,13 @@ class Qa(p.SingletonPlugin):
 
 
 def test_qa_indexes_itself(web: Web, edit: Any) -> None:
-    """If the plugin ``qa`` is in the pipeline, the archiver leaves indexing to it."""
+    """If the plugin ``qa`` is in the pipeline, the archiver leaves to it what it is told of: datasets with a link that
+    is well."""
     with loaded("qa", Qa):
-        made = dataset(web.url("/1.csv"))
+        made, broken = dataset(web.url("/1.csv")), dataset(web.url("/missing.csv"))
         work()
         assert not shown_in_search(made)
+        assert shown_in_search(broken) == [12]
         edit(made["resources"][0], web.url("/2.csv"))
     work()
     assert shown_in_search(made) == [0]

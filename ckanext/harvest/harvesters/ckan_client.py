@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from ckanext.harvest.domain.paging import Paging
-from ckanext.relay.errors import redact
+from ckanext.relay.errors import AnswerInvalid, redact
 
 #: How many datasets are asked for at a time.
 ROWS = 100
@@ -88,6 +88,27 @@ def search_pages(
         if paging.stuck:
             read = f"{len(paging.ids)} of {paging.count} datasets were read"
             raise SearchError(f"{redact(search_url)} answers with the same page again and again: {read}")
+
+
+def first_datasets(
+    get: Callable[[str], str], search_url: str, fq_terms: list[str], rows: int = 5
+) -> tuple[int, list[dict[str, Any]]]:
+    """Return how many datasets a search finds, and the first of them.
+
+    :param get: returns the text at a URL
+    :raises AnswerInvalid: what answers is no CKAN, or its search failed
+    """
+    params = {"rows": str(rows), "sort": "id asc"} | ({"fq": " ".join(fq_terms)} if fq_terms else {})
+    url = f"{search_url}?{urlencode(params)}"
+    text = get(url)
+    try:
+        found = result(text, url)
+    except ValueError as error:
+        raise AnswerInvalid(search_url, str(error)) from error
+    count, datasets = (found.get("count"), found.get("results")) if isinstance(found, dict) else (None, None)
+    if not isinstance(count, int) or not isinstance(datasets, list):
+        raise AnswerInvalid(search_url, "The answer has no list of datasets")
+    return count, [dataset for dataset in datasets[:rows] if isinstance(dataset, dict)]
 
 
 def show(get: Callable[[str], str], action_url: str, name: str) -> dict[str, Any]:

@@ -15,12 +15,14 @@ from ckan import model
 
 from ckanext.harvest.domain import ckan_mapping, source_config
 from ckanext.harvest.domain.paging import Paging
+from ckanext.harvest.interfaces import Preview
 from ckanext.harvest.model import HarvestJob, HarvestObject, pages
 from ckanext.relay import config as relay_config
 from ckanext.relay import redaction, secrets
 from ckanext.relay.errors import ConfigurationError, RelayError, RemoteStatus, redact
-from ckanext.relay.http import relay_errors
+from ckanext.relay.http import GuardedSession, get_text, relay_errors
 from ckanext.relay.session import session
+from ckanext.relay.translation import N_
 
 from . import ckan_client, mirror
 from .base import HarvesterBase
@@ -61,7 +63,7 @@ class CKANHarvester(HarvesterBase):
         return {
             "name": "ckan",
             "title": "CKAN",
-            "description": "Harvests remote CKAN instances",
+            "description": N_("Harvests remote CKAN instances"),
             "form_config_interface": "Text",
         }
 
@@ -156,6 +158,23 @@ class CKANHarvester(HarvesterBase):
     ) -> Iterator[list[dict[str, Any]]]:
         url = base_url + self._get_search_api_offset()
         return ckan_client.search_pages(self._get_content, url, fq_terms, paging, **options)
+
+    def preview(self, session: GuardedSession, url: str, config: str | None) -> Preview:
+        """Return how many datasets of a portal the source would harvest, and the titles of some.
+
+        :raises AnswerInvalid: it is no CKAN
+        :raises RelayError: there is no answer
+        """
+        # plugins are singletons, and another thread may have another configuration
+        settings = object.__new__(type(self))
+        settings._set_config(config)
+        address = url.rstrip("/") + settings._get_search_api_offset()
+        count, datasets = ckan_client.first_datasets(
+            lambda address: get_text(session, address, headers=settings._headers()),
+            address,
+            source_config.search_filters(settings.config),
+        )
+        return Preview(count, tuple(str(dataset.get("title") or dataset.get("name")) for dataset in datasets))
 
     # -- the configuration
 

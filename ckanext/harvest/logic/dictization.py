@@ -17,6 +17,7 @@ from ckanext.harvest.model import (
     HarvestSource,
     source_jobs,
     stats,
+    tally,
 )
 from ckanext.relay import secrets
 from ckanext.relay.errors import redact
@@ -87,9 +88,11 @@ def harvest_job_dictize(job: HarvestJob, context: Any) -> dict[str, Any]:
     """
     shown = job.as_dict()
     if context.get("return_stats", True):
-        shown["stats"] = stats.job_stats([job.id])[job.id]
         if job.status == "Running":
-            shown["progress"] = stats.progress(job.id)
+            found = tally.progress(job)
+            shown |= {"stats": found.counts, "progress": {"gathered": found.gathered, "done": found.done}}
+        else:
+            shown["stats"] = stats.job_stats([job.id])[job.id]
     if context.get("return_error_summary", True):
         shown |= stats.error_summaries(job.id, int(context.get("error_summmary_limit", SUMMARY_LIMIT)))
     return shown

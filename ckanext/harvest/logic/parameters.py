@@ -18,6 +18,19 @@ def flag(data_dict: dict[str, Any], name: str, default: bool = False) -> bool:
         raise tk.ValidationError({name: [tk._("Must be true or false")]}) from None
 
 
+def text(data_dict: dict[str, Any], name: str) -> str | None:
+    """Return a parameter that is a text, None if it is empty or not there.
+
+    :raises ValidationError: it is no text, or one that no database holds
+    """
+    given = data_dict.get(name)
+    if given is None or given == "":
+        return None
+    if not isinstance(given, str) or "\x00" in given:
+        raise tk.ValidationError({name: [tk._("Must be a text")]})
+    return given
+
+
 def limit_and_offset(data_dict: dict[str, Any]) -> tuple[int | None, int]:
     """Return how many rows are wanted, None for all, and how many to leave out.
 

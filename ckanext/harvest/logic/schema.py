@@ -58,6 +58,20 @@ def harvest_source_update_package_schema() -> dict[str, Any]:
 
 
 @validator_args
+def harvest_source_test_schema(not_empty: Any, ignore_missing: Any, ignore: Any) -> dict[str, Any]:
+    """Return the fields of a source that its connection depends on."""
+    return {
+        "id": [ignore_missing, unicode_safe],
+        "source_type": [not_empty, unicode_safe, v.harvest_source_type_exists],
+        "__before": [v.harvest_source_extra_validator, ignore],
+        "config": [v.harvest_source_config_validator, ignore_missing],
+        "url": [not_empty, unicode_safe, v.harvest_source_url_as_meant],
+        "__extras": [ignore],
+        "__junk": [ignore],
+    }
+
+
+@validator_args
 def harvest_source_show_package_schema(convert_from_extras: Any, ignore_missing: Any) -> dict[str, Any]:
     """Return the schema by which a source is shown."""
     return default_show_package_schema() | {

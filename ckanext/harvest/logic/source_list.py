@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from ckan import model
+from ckan import authz, model
+from ckan.lib.plugins import get_permission_labels
 
 from ckanext.harvest.model import HarvestSource
 from ckanext.relay import clock
@@ -30,3 +31,17 @@ def matching(data_dict: dict[str, Any]) -> Any:
         owned = model.Package.owner_org == (organization.id if organization else None)
         query = query.join(model.Package, sa.and_(model.Package.id == HarvestSource.id, owned))
     return query
+
+
+def visible(query: Any, context: Any) -> Any:
+    """Leave out of such a query the private sources that the user may not see."""
+    user = context.get("user")
+    if context.get("ignore_auth") or (user and authz.is_sysadmin(user)):
+        return query
+    labels = get_permission_labels().get_user_dataset_labels(model.User.get(user) if user else None)
+    package = model.Package.__table__.alias()
+    is_theirs = sa.literal("member-").concat(package.c.owner_org).in_(labels)
+    hidden = sa.exists().where(
+        package.c.id == HarvestSource.id, package.c.private, sa.not_(sa.func.coalesce(is_theirs, False))
+    )
+    return query.filter(~hidden)

@@ -56,14 +56,21 @@ def _normalize_url(url: str) -> str:
     return f"{parts.scheme}://{host}{parts.path.rstrip('/')}" if host else url.rstrip("/")
 
 
-def harvest_source_url_validator(key: Any, data: Any, errors: Any, context: Any) -> None:
-    """Refuse a URL that another source has already with the same configuration."""
+def harvest_source_url_as_meant(key: Any, data: Any, errors: Any, context: Any) -> None:
+    """Take a URL without the blanks around it, and with the password that it was shown without."""
     url = data[key] = data[key].strip()
     this_id = data.get(("id",)) or getattr(context.get("package"), "id", "")
     stored = HarvestSource.get(this_id) if this_id and not isinstance(this_id, Missing) else None
     if stored is not None and url == redact(stored.url):
-        url = data[key] = stored.url  # shown without its password, and not changed
+        url = data[key] = stored.url
     redaction.remember_all(url)
+
+
+def harvest_source_url_validator(key: Any, data: Any, errors: Any, context: Any) -> None:
+    """Refuse a URL that another source has already with the same configuration."""
+    harvest_source_url_as_meant(key, data, errors, context)
+    url = data[key]
+    this_id = data.get(("id",)) or getattr(context.get("package"), "id", "")
     config = data.get(("config",)) or None
     if isinstance(config, Missing):
         config = None

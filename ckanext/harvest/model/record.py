@@ -7,7 +7,6 @@ from it what became of it.
 from __future__ import annotations
 
 import datetime
-import json
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +15,7 @@ from ckan import model
 from ckanext.harvest.domain import job_state, object_state, outcome
 from ckanext.relay.clock import now
 
-from .stats import job_stats
+from . import tally
 from .tables import HarvestGatherError, HarvestJob, HarvestObject
 
 _job = HarvestJob.__table__
@@ -90,7 +89,7 @@ def finish(job_id: str, error: str | None = None, finished: datetime.datetime | 
     _move_job(job, job_state.FINISHED)
     job.finished = finished or max(filter(None, (_last_import(job), job.gather_finished)), default=now())
     job.claimed_by = None
-    _keep_counts(job)
+    tally.keep(job)
     model.Session.commit()
     return job
 
@@ -131,16 +130,12 @@ def abort_new(source_id: str) -> None:
     for job in HarvestJob.filter(source_id=source_id, status=job_state.NEW):
         _move_job(job, job_state.ABORTED)
         job.finished = now()
-        _keep_counts(job)
+        tally.keep(job)
 
 
 def _move_job(job: HarvestJob, status: str) -> None:
     job_state.lifecycle.check(job.status, status)
     job.status = status
-
-
-def _keep_counts(job: HarvestJob) -> None:
-    job.stats = json.dumps(job_stats([job.id])[job.id])
 
 
 def _last_import(job: HarvestJob) -> Any:

@@ -19,6 +19,14 @@ _extra = HarvestObjectExtra.__table__
 _KEPT = ("guid", "content", "content_hash", "metadata_modified_date", "package_id", "harvest_source_id")
 
 
+def has_failed(job_id: str) -> bool:
+    """Tell whether any record of a job failed."""
+    # by both, as the index has them
+    failed = sa.and_(_object.c.report_status == object_state.ERRORED, _object.c.state == object_state.ERROR)
+    query = sa.select(_object.c.id).where(_object.c.harvest_job_id == job_id, failed).limit(1)
+    return model.Session.execute(query).first() is not None
+
+
 def create(failed: HarvestJob, lane: str) -> HarvestJob | None:
     """Make a job that runs, with a copy of each record that failed in a job that has ended, in the session's
     transaction; None if there is no such record.

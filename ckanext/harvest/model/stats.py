@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
 from ckan import model
 from sqlalchemy.orm import defer
 
-from ckanext.harvest.domain import object_state, stats
+from ckanext.harvest.domain import stats
 
 from .tables import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError
 
@@ -25,66 +26,66 @@ _package = model.Package.__table__
 _is_hidden = sa.or_(_package.c.state != "active", _package.c.private)
 
 
+@dataclass(frozen=True)
+class Counts:
+    """What was counted of a job.
+
+    :param states: how many objects are in each state
+    :param stats: the five counts that a job shows
+    """
+
+    states: dict[str, int] = field(default_factory=dict)
+    stats: dict[str, int] = field(default_factory=dict)
+
+
 def job_stats(job_ids: Sequence[str]) -> dict[str, dict[str, int]]:
     """Return the counts of each job. A job that has ended kept them; others are counted."""
-    execute = model.Session.execute
     kept = {
         row.id: json.loads(row.stats)
-        for row in execute(sa.select(_job.c.id, _job.c.stats).where(_job.c.id.in_(job_ids)))
+        for row in model.Session.execute(sa.select(_job.c.id, _job.c.stats).where(_job.c.id.in_(job_ids)))
         if row.stats
     }
-    ids = [job_id for job_id in job_ids if job_id not in kept]
-    if not ids:
-        return kept
-    by_status: dict[str, Counter[str | None]] = defaultdict(Counter)
-    grouped = sa.select(_object.c.harvest_job_id, _object.c.report_status, sa.func.count())
-    grouped = grouped.where(_object.c.harvest_job_id.in_(ids))
-    for job_id, status, count in execute(grouped.group_by(_object.c.harvest_job_id, _object.c.report_status)):
-        by_status[job_id][status] += count
-    with_errors = (
-        sa.select(_object.c.harvest_job_id, sa.func.count(sa.distinct(_object.c.id)))
-        .join(_object_error, _object_error.c.harvest_object_id == _object.c.id)
-        .where(_object.c.harvest_job_id.in_(ids))
-        .group_by(_object.c.harvest_job_id)
-    )
-    objects_with_errors = dict(execute(with_errors).all())
-    of_gather = sa.select(_gather_error.c.harvest_job_id, sa.func.count()).where(
-        _gather_error.c.harvest_job_id.in_(ids)
-    )
+    counted = count([job_id for job_id in job_ids if job_id not in kept])
+    return kept | {job_id: counts.stats for job_id, counts in counted.items()}
+
+
+def count(job_ids: Sequence[str]) -> dict[str, Counts]:
+    """Count the objects and errors of each job."""
+    if not job_ids:
+        return {}
+    execute = model.Session.execute
+    states: dict[str, Counter[str]] = defaultdict(Counter)
+    reported: dict[str, Counter[str | None]] = defaultdict(Counter)
+    by_both = (_object.c.harvest_job_id, _object.c.report_status, _object.c.state)
+    grouped = sa.select(*by_both, sa.func.count()).where(_object.c.harvest_job_id.in_(job_ids)).group_by(*by_both)
+    for job_id, status, state, number in execute(grouped):
+        states[job_id][state] += number
+        reported[job_id][status] += number
+    failed = sa.func.count(sa.distinct(_object_error.c.harvest_object_id))
+    with_errors = sa.select(_object_error.c.harvest_job_id, failed).where(_object_error.c.harvest_job_id.in_(job_ids))
+    objects_with_errors = dict(execute(with_errors.group_by(_object_error.c.harvest_job_id)).all())
+    of_gather = sa.select(_gather_error.c.harvest_job_id, sa.func.count())
+    of_gather = of_gather.where(_gather_error.c.harvest_job_id.in_(job_ids))
     gather_errors = dict(execute(of_gather.group_by(_gather_error.c.harvest_job_id)).all())
-    return kept | {
-        job_id: stats.combine(by_status[job_id], objects_with_errors.get(job_id, 0), gather_errors.get(job_id, 0))
-        for job_id in ids
+    return {
+        job_id: Counts(
+            dict(states[job_id]),
+            stats.combine(reported[job_id], objects_with_errors.get(job_id, 0), gather_errors.get(job_id, 0)),
+        )
+        for job_id in job_ids
     }
-
-
-def progress(job_id: str) -> dict[str, int]:
-    """Return how many objects of a job were gathered and how many of them are done."""
-    done = sa.func.count().filter(_object.c.state.in_(sorted(object_state.lifecycle.final)))
-    query = sa.select(sa.func.count(), done).where(_object.c.harvest_job_id == job_id)
-    gathered, finished = model.Session.execute(query).one()
-    return {"gathered": gathered, "done": finished}
 
 
 def error_summaries(job_id: str, limit: int) -> dict[str, list[dict[str, Any]]]:
     """Return the most frequent messages of a job's objects and of its gather stage, each with its ``error_count``."""
-    of_objects = (
-        sa.select(_object_error.c.message, sa.func.count().label("error_count"))
-        .join(_object, _object.c.id == _object_error.c.harvest_object_id)
-        .where(_object.c.harvest_job_id == job_id)
-        .group_by(_object_error.c.message)
-    )
-    of_gather = (
-        sa.select(_gather_error.c.message, sa.func.count().label("error_count"))
-        .where(_gather_error.c.harvest_job_id == job_id)
-        .group_by(_gather_error.c.message)
-    )
 
-    def top(query: Any) -> list[dict[str, Any]]:
+    def top(table: sa.Table) -> list[dict[str, Any]]:
+        number = sa.func.count().label("error_count")
+        query = sa.select(table.c.message, number).where(table.c.harvest_job_id == job_id).group_by(table.c.message)
         rows = model.Session.execute(query.order_by(sa.desc("error_count"), "message").limit(limit))
         return [{"message": row.message, "error_count": row.error_count} for row in rows]
 
-    return {"object_error_summary": top(of_objects), "gather_error_summary": top(of_gather)}
+    return {"object_error_summary": top(_object_error), "gather_error_summary": top(_gather_error)}
 
 
 def source_counts(source_id: str) -> dict[str, int]:

@@ -32,6 +32,13 @@ related: Any = relationship
 
 lease_table = lease.table("harvest_lease", tk.BaseModel.metadata)
 
+#: What messages of the same cause have in common, as SQL: all but words with a digit in them, such as ids, addresses
+#: and dates. What an HTTP server answers (404, 503) stays, and a GUID goes even if it has no digit.
+_CAUSE = (
+    r"md5(regexp_replace(left(coalesce(message, ''), 1000), '\mGUID\s+\S+|\mhttps?://\S+"
+    r"|\m(?!(4[0-3]\d|451|50\d|51[01])\M)[^:\s''\"(){}\[\],;=]*\d[^:\s''\"(){}\[\],;=]*', '*', 'g'))"
+)
+
 
 def _fk(target: str, name: str, **kw: Any) -> sa.ForeignKey:
     return sa.ForeignKey(target, name=name, ondelete="CASCADE", **kw)
@@ -109,7 +116,7 @@ class HarvestJob(HarvestDomainObject, tk.BaseModel):
     """One run of a source. The status moves as :mod:`ckanext.harvest.domain.job_state` says."""
 
     __tablename__ = "harvest_job"
-    _engine_columns = ("claimed_by", "attempts", "stats", "lane")
+    _engine_columns = ("claimed_by", "attempts", "stats", "lane", "tally")
 
     id = column(sa.UnicodeText, primary_key=True, default=make_uuid)
     created = column(sa.DateTime, default=clock.now)
@@ -122,6 +129,7 @@ class HarvestJob(HarvestDomainObject, tk.BaseModel):
     attempts = column(sa.Integer, default=0)  # engine: how often gathering was begun
     stats = column(sa.UnicodeText)  # engine: the final counts as JSON, written once when the job finishes
     lane = column(sa.UnicodeText)  # engine: the queue of its messages, "priority" if a person started it
+    tally = column(sa.UnicodeText)  # engine: while it runs, what was counted of it and when, as JSON
 
     source = related(HarvestSource, backref=backref("jobs", order_by=created, passive_deletes=True))
 
@@ -210,11 +218,14 @@ class HarvestGatherError(HarvestDomainObject, tk.BaseModel):
     """What went wrong for a whole job."""
 
     __tablename__ = "harvest_gather_error"
+    _engine_columns = ("cause",)
+    __mapper_args__ = {"eager_defaults": True}  # read back at once: who holds the error may remove the session
 
     id = column(sa.UnicodeText, primary_key=True, default=make_uuid)
     harvest_job_id = column(sa.UnicodeText, _fk("harvest_job.id", "harvest_gather_error_harvest_job_id_fkey"))
     message = column(sa.UnicodeText)
     created = column(sa.DateTime, default=clock.now)
+    cause = column(sa.UnicodeText, sa.Computed(_CAUSE, persisted=True))  # engine: the same for messages of its kind
 
     job = related(HarvestJob, backref=backref("gather_errors", passive_deletes=True))
 
@@ -229,6 +240,8 @@ class HarvestObjectError(HarvestDomainObject, tk.BaseModel):
     """What went wrong for one record."""
 
     __tablename__ = "harvest_object_error"
+    _engine_columns = ("harvest_job_id", "cause")
+    __mapper_args__ = {"eager_defaults": True}
 
     id = column(sa.UnicodeText, primary_key=True, default=make_uuid)
     harvest_object_id = column(sa.UnicodeText, _fk("harvest_object.id", "harvest_object_error_harvest_object_id_fkey"))
@@ -236,6 +249,8 @@ class HarvestObjectError(HarvestDomainObject, tk.BaseModel):
     stage = column(sa.UnicodeText)
     line = column(sa.Integer)
     created = column(sa.DateTime, default=clock.now)
+    harvest_job_id = column(sa.UnicodeText, sa.FetchedValue())  # engine: of its object; the database fills it in
+    cause = column(sa.UnicodeText, sa.Computed(_CAUSE, persisted=True))  # engine: the same for messages of its kind
 
     object = related(HarvestObject, backref=backref("errors", cascade="all, delete-orphan", passive_deletes=True))
 

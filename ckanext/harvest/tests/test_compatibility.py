@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ckanext.relay.tests.compatibility import Page, commands, resolve, settings
+from ckanext.relay.tests.compatibility import ROOT, Page, commands, resolve, settings
 
 page = Page("compatibility.rst")
 pytestmark = pytest.mark.skipif(not page.is_there, reason="the documentation is in the checkout only")
@@ -41,6 +41,25 @@ def test_the_template_helpers(loaded_plugins: None) -> None:
     from ckanext.harvest.helpers import get_helpers
 
     assert page.names("Template helpers") == set(get_helpers())
+
+
+def test_the_routes(loaded_plugins: None) -> None:
+    """Each route of the page is there."""
+    from ckanext.harvest.tests import conftest
+
+    endpoints = {rule.endpoint for rule in conftest._made["app"].url_map.iter_rules()}
+    # CKAN serves those of a type of dataset from the blueprint that it makes for it
+    assert page.names("Routes") <= endpoints
+
+
+def test_the_templates() -> None:
+    """Each template that themes override is there, with its blocks."""
+    folder = ROOT / "ckanext" / "harvest" / "templates"
+    assert [name for name in page.names("Templates") if not (folder / name).is_file()] == []
+    blocks = [name.split(": ") for name in page.names("Blocks")]
+    for template, block in blocks:
+        family = [template, "source/base.html", "source/read_base.html"]
+        assert any(f"{{% block {block} " in (folder / each).read_text() for each in family), (template, block)
 
 
 @pytest.mark.parametrize("path", sorted(page.tables.get("Imports", ())))

@@ -142,3 +142,15 @@ def test_dictization_that_third_parties_call() -> None:
     assert set(dictization.harvest_log_dictize(entry, {})) == {"content", "level", "created"}
     error = HarvestObjectError(message="No title", line=3, stage="Import")
     assert dictization.harvest_error_dictize(error, {}) == {"message": "No title", "line": 3, "type": "Import"}
+
+
+def test_the_views(loaded_plugins: None) -> None:
+    """What answers the requests, under the names of ckanext-harvest."""
+    from ckanext.harvest import utils
+    from ckanext.harvest.views import jobs, sources
+
+    for name in ("admin", "about", "refresh", "clear", "delete"):
+        assert getattr(utils, f"{name}_view") is getattr(sources, name)
+    for name in ("job_list", "job_show_last", "job_abort"):
+        assert getattr(utils, f"{name}_view") is getattr(jobs, name)
+    assert callable(utils.job_show_view) and callable(utils.object_show_view)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import psutil
 import pytest
@@ -150,6 +151,30 @@ def test_a_worker_killed_while_it_gathers(site: Site) -> None:
         site.stack.worker.start()
         recovers(site, feed, source_id, job_id)
         assert site.rows("SELECT attempts FROM harvest_job WHERE id = %s", job_id) == [(2,)]
+
+
+def test_who_is_alive(site: Site) -> None:
+    """The dashboard knows within seconds which workers are there: ended, killed, or cut off from the broker."""
+
+    def engine() -> Any:
+        return site.call("harvest_dashboard_show")["engine"]
+
+    site.stack.up(portals=("this",))
+    wait_until(lambda: engine()["workers"] == 1 and not engine()["sweep_missed"], seconds=30)
+    found = engine()
+    assert (found["processes"], found["lanes"]) == (2, ["bulk", "priority"])
+    assert found["last_sweep"] < 30
+    site.stack.worker.stop()
+    assert engine()["workers"] == 0, "it said so when it ended"
+    site.stack.worker.start()
+    wait_until(lambda: engine()["workers"] == 1, seconds=30)
+    site.stack.worker.kill()
+    wait_until(lambda: engine()["workers"] == 0, seconds=15)
+    site.stack.worker.start()
+    site.stack.valkey.kill()
+    assert engine()["messages"] is None
+    site.stack.valkey.start()
+    wait_until(lambda: engine()["workers"] == 1 and engine()["messages"] is not None, seconds=60)
 
 
 def claimed(site: Site, source_id: str) -> list[str]:

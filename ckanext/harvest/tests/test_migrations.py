@@ -39,8 +39,10 @@ COLUMNS = {
     "harvest_log": {"id": TEXT, "content": TEXT, "level": "VARCHAR(8)", "created": TIME},
 }  # fmt: skip
 OURS = {
-    "harvest_job": {"claimed_by": TEXT, "attempts": INT, "stats": TEXT, "lane": TEXT},
+    "harvest_job": {"claimed_by": TEXT, "attempts": INT, "stats": TEXT, "lane": TEXT, "tally": TEXT},
     "harvest_object": {"claimed_by": TEXT, "published": BOOL, "content_hash": TEXT, "needs_index": BOOL},
+    "harvest_object_error": {"harvest_job_id": TEXT, "cause": TEXT},
+    "harvest_gather_error": {"cause": TEXT},
     "harvest_lease": {"id": TEXT, "task": TEXT, "started": TIME, "expires": TIME},
 }
 REQUIRED = {
@@ -160,12 +162,13 @@ def _is_ours(_object: Any, name: str | None, kind: str, _reflected: bool, _compa
 
 def test_each_step_may_be_gone_back(migrate: Callable[..., None]) -> None:
     """The revisions that existing databases have are in the chain, and each can be reached from either side."""
-    revisions = ["9d3f6a20c8b4", "5e1a7c0d9b21", "75d650dfd519", "3b4894672727"]
+    ours = ["7f20c4b9e1d6", "2c7d91e5a0f3", "9d3f6a20c8b4", "5e1a7c0d9b21"]
+    revisions = [*ours, "75d650dfd519", "3b4894672727"]
     assert version() == revisions[0]
     for revision in revisions[1:]:
         migrate(revision, forward=False)
         assert version() == revision
-        assert ("claimed_by" in columns("harvest_object")) is (revision == "5e1a7c0d9b21")
+        assert ("claimed_by" in columns("harvest_object")) is (revision in ours)
     migrate("base", forward=False)
     assert "log_level" not in {each["name"] for each in inspector().get_enums()}  # type: ignore[attr-defined]
     for revision in reversed(revisions):
@@ -181,10 +184,37 @@ def test_tables_from_before_there_were_migrations(migrate: Callable[..., None]) 
         connection.execute(sa.text("INSERT INTO harvest_source (id, url, type) VALUES ('one', 'http://city', 'ckan')"))
         connection.execute(sa.text("DROP TABLE harvest_alembic_version"))
     migrate("head")
-    assert version() == "9d3f6a20c8b4"
+    assert version() == "7f20c4b9e1d6"
     with model.meta.engine.begin() as connection:
         assert connection.scalar(sa.text("SELECT url FROM harvest_source WHERE id = 'one'")) == "http://city"
         connection.execute(sa.text("DELETE FROM harvest_source"))
+
+
+def test_errors_that_are_there_get_their_job_and_cause(migrate: Callable[..., None]) -> None:
+    """Those of a database that is taken over are found on the pages of their jobs."""
+    migrate("9d3f6a20c8b4", forward=False)
+    inserts = (
+        "INSERT INTO harvest_source (id, url, type) VALUES ('s', 'u', 't')",
+        "INSERT INTO harvest_job (id, source_id, status) VALUES ('j', 's', 'Finished')",
+        "INSERT INTO harvest_object (id, harvest_job_id, harvest_source_id) VALUES ('o', 'j', 's')",
+        "INSERT INTO harvest_object_error (id, harvest_object_id, message) VALUES ('1', 'o', 'Bad line 12'), "
+        "('2', 'o', 'Bad line 3456'), ('3', 'o', NULL), ('4', NULL, 'of nothing')",
+        "INSERT INTO harvest_gather_error (id, harvest_job_id, message) VALUES ('1', 'j', 'Bad line 7')",
+    )
+    with model.meta.engine.begin() as connection:
+        for statement in inserts:
+            connection.execute(sa.text(statement))
+    migrate("head")
+    with model.meta.engine.begin() as connection:
+        found = connection.execute(
+            sa.text("SELECT id, harvest_job_id, cause FROM harvest_object_error ORDER BY id")
+        ).all()
+        of_gather = connection.scalar(sa.text("SELECT cause FROM harvest_gather_error"))
+        connection.execute(sa.text("DELETE FROM harvest_object_error"))
+        connection.execute(sa.text("DELETE FROM harvest_source"))
+    assert [row.harvest_job_id for row in found] == ["j", "j", "j", None]
+    assert found[0].cause == found[1].cause == of_gather
+    assert len({row.cause for row in found}) == 3
 
 
 def test_what_is_deleted_takes_along_what_belongs_to_it() -> None:
@@ -239,6 +269,11 @@ FILLED = (
             "SELECT DISTINCT package_id FROM harvest_object WHERE harvest_source_id = 's' AND current",
             "harvest_object_current_source_idx",
         ),
+        (
+            "SELECT stage, cause, count(*) FROM harvest_object_error WHERE harvest_job_id = 'j' GROUP BY stage, cause",
+            "harvest_object_error_cause_idx",
+        ),
+        ("SELECT stats FROM harvest_job WHERE finished >= '2026-01-01'", "harvest_job_finished_idx"),
         ("SELECT count(*) FROM package WHERE state != 'active' OR private", "harvest_package_hidden_idx"),
     ],
 )

@@ -25,5 +25,7 @@ def test_the_page(app: Any, migrate_db_for: Any) -> None:
     ReportRegistry.instance().get_report("harvest-status").refresh_cache({})
     page = BeautifulSoup(app.get("/report/harvest-status").body, "html.parser")
     cells = [cell.text.strip() for cell in page.select("#report-table td")]
-    assert cells[:2] == ["Trees", "never run"]
+    assert cells[:2] == ["Trees", "Never run"]
     assert "Gone" not in page.text
+    assert page.select_one('#report-table a[href^="/harvest/"]')
+    assert [cell.text for cell in page.select("#report-plot tbody > tr > *")] == ["Never run", "1"]

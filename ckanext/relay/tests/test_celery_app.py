@@ -114,6 +114,23 @@ def test_a_message_goes_with_the_session(broker: redis.Redis) -> None:
     assert words(broker) == []
 
 
+def test_a_message_that_fails_fails_nobody(
+    broker: redis.Redis, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who saved something is not told that the database went away when a message was to be sent; the others go."""
+    monkeypatch.setattr(celery_app.log, "disabled", False)  # migrations, for one, silence loggers
+
+    def away() -> None:
+        raise sa.exc.OperationalError("INSERT", {}, Exception("away"))
+
+    celery_app.after_commit(away, name="test.note one")
+    celery_app.send_after_commit(note, "two", kind="test")
+    model.Session.execute(sa.text("SELECT 1"))
+    model.Session.commit()
+    assert words(broker) == ["two"]
+    assert "test.note one" in caplog.text
+
+
 def test_a_savepoint_is_no_commit(broker: redis.Redis) -> None:
     """The release of a savepoint sends nothing, the commit around it does."""
     with model.Session.begin_nested():

@@ -11,6 +11,8 @@ import docutils.core
 import pytest
 import yaml
 
+from ckanext.relay.tests.browser.strict_policy import POLICY
+
 ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="the documentation is in the checkout only")
 
@@ -38,6 +40,11 @@ def test_each_setting_that_is_read_is_declared() -> None:
     read = {key for file in files for key in re.findall(OURS, file.read_text())}
     # those with <ID> are options of a profile, which a test of the plugin compares
     assert read == {key for key in _declared() if "<" not in key}
+
+
+def test_the_policy_that_is_documented_is_the_tested_one() -> None:
+    """Who sends it with all pages sends what the browser tests run under."""
+    assert f"Content-Security-Policy: {POLICY}\n" in (ROOT / "docs/operations.rst").read_text()
 
 
 def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:

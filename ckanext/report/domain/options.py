@@ -8,6 +8,10 @@ from typing import Any
 #: Options that name what a report is about, the most general first.
 ENTITIES = ("organization", "publisher", "group", "package", "resource")
 
+#: What the key of a report is preceded by, for what the last attempt to generate it came to if it failed, and for what
+#: somebody asked for.
+FAILED, WANTED = "failed ", "wanted "
+
 
 def extract_entity_name(options: Mapping[str, Any]) -> Any:
     """Return the value of the first option that names an organization, group, package or resource, or None."""

@@ -20,6 +20,7 @@ def get_auth_functions() -> dict[str, Any]:
         "report_data_get": report_data_get,
         "report_key_get": report_key_get,
         "report_refresh": report_refresh,
+        "report_status": report_data_get,
     }
 
 

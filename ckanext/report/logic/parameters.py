@@ -42,6 +42,15 @@ def report_with_options(data_dict: Any, context: Any) -> tuple[Report, Options]:
     return found, _with_name_of_organization(options)
 
 
+def may_generate(context: Any, report: Report) -> bool:
+    """Tell whether who asks may generate a report."""
+    try:
+        tk.check_access("report_refresh", {**context}, {"id": report.name})
+    except tk.NotAuthorized:
+        return False
+    return True
+
+
 def _find(given: dict[str, Any]) -> Report:
     try:
         return ReportRegistry.instance().get_report(given["id"])

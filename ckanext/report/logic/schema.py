@@ -27,6 +27,11 @@ def report() -> dict[str, Any]:
     return {"id": [tk.get_validator("not_empty"), tk.get_validator("unicode_safe")]}
 
 
+def background() -> dict[str, Any]:
+    """Return the schema of whether a worker is to do something."""
+    return {"background": [tk.get_validator("default")(False), tk.get_validator("boolean_validator")]}
+
+
 def report_with_options() -> dict[str, Any]:
     """Return the schema of actions on a report with its options."""
     return report() | {"options": [tk.get_validator("ignore_empty"), options]}

@@ -11,6 +11,7 @@ import ckan.plugins.toolkit as tk
 from ckan import model
 from ckan.tests import factories
 
+from ckanext.report import tasks, wanted
 from ckanext.report.report_registry import Report, ReportRegistry
 
 _number = itertools.count()
@@ -51,6 +52,12 @@ def report(name: str) -> Report:
 def generate(name: str, **options: Any) -> Any:
     """Generate a report now and return its data."""
     return report(name).refresh_cache({**report(name).option_defaults, **options})[0]
+
+
+def work() -> None:
+    """Generate what people asked for, as a worker does."""
+    for note_id in wanted.waiting():
+        tasks.generate_wanted(note_id)
 
 
 def act(action: str, user: str = "", **data: Any) -> Any:

@@ -11,14 +11,11 @@ import click
 
 from ckanext.relay.celery_app import PRIORITY
 from ckanext.relay.commands import Command, as_json, echo_json
-from ckanext.syndicate import status, tasks
+from ckanext.syndicate import bulk, status, tasks
 from ckanext.syndicate.model import outbox, targets
 from ckanext.syndicate.status import DatasetStatus, Entry, TargetStatus
 
 from .chosen import chosen_profiles, profile_option
-
-#: Hours for which an approval holds.
-_APPROVED_HOURS = 24
 
 
 @click.command("status", cls=Command)
@@ -120,7 +117,7 @@ def retry_command(datasets: tuple[str, ...], profile_id: str | None, as_json: bo
 @click.option(
     "--hours",
     type=click.FloatRange(min=0.1, max=24 * 365),
-    default=_APPROVED_HOURS,
+    default=bulk.APPROVED_HOURS,
     show_default=True,
     help="For how long.",
 )
@@ -128,9 +125,7 @@ def retry_command(datasets: tuple[str, ...], profile_id: str | None, as_json: bo
 def approve_command(profile_id: str, hours: float, as_json: bool) -> None:
     """Let copies be taken away that are held because they are many. Look at them first: ckan syndicate status"""
     chosen_profiles(profile_id)
-    targets.approve(profile_id, hours)
-    held = [entry.local_id for entry in outbox.entries(profile_id, states=(status.HELD,))]
-    number = outbox.retry(profile_id, held) if held else 0
+    number = bulk.approve(profile_id, hours)
     tasks.push_now([profile_id], PRIORITY)
     said = f"{number} copies are taken away; more may follow for {hours:g} hours"
     _say(said, {"approved": number, "hours": hours}, as_json)

@@ -13,7 +13,7 @@ from ckan import model
 
 from ckanext.relay.celery_app import PRIORITY
 from ckanext.relay.errors import RelayError
-from ckanext.syndicate import failures, planning, profiles, runner, status, tasks
+from ckanext.syndicate import bulk, failures, planning, profiles, runner, status, tasks
 from ckanext.syndicate.domain.names import LONGEST as REMOTE_NAME_MAX_LENGTH  # noqa: F401  (others import it here)
 from ckanext.syndicate.model import SyndicationLog, outbox, targets
 from ckanext.syndicate.organizations import NOT_SENT as GROUP_EXCLUDE_FIELDS  # noqa: F401  (the same)
@@ -22,7 +22,8 @@ from ckanext.syndicate.preparation import Preparation
 from ckanext.syndicate.remote import Target
 from ckanext.syndicate.types import Profile, Topic
 
-from . import bulk, schema
+from . import bulk as chained
+from . import schema
 
 
 def get_actions() -> dict[str, Any]:
@@ -35,8 +36,10 @@ def get_actions() -> dict[str, Any]:
         syndicate_plan,
         syndicate_status,
         syndicate_retry,
+        syndicate_push,
+        syndicate_approve,
     )
-    return {**bulk.get_actions(), **{action.__name__: action for action in own}}
+    return {**chained.get_actions(), **{action.__name__: action for action in own}}
 
 
 def syndicate_prepare(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
@@ -170,6 +173,36 @@ def syndicate_retry(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
         targets.answered(profile_id)  # a sysadmin says that it is worth a try
     tasks.push_now(wanted, PRIORITY)
     return {"retried": number}
+
+
+def syndicate_push(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Let the workers push a dataset now, also if nothing has changed. Whether it is to be there is decided as always.
+
+    :param id: id or name of the dataset
+    :param profile: id of a profile; without one, all
+    :returns: ``profiles``: ids of those that it concerns
+    """
+    tk.check_access("syndicate_push", context, data_dict)
+    data = _validated(data_dict, schema.push(), context)
+    found = bulk.ask_again(_dataset_id(data["id"]), _profiles(data))
+    tasks.push_after_commit(found)
+    if not context.get("defer_commit"):
+        model.repo.commit()
+    return {"profiles": found}
+
+
+def syndicate_approve(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Let copies be taken away from a target that are held because they are many.
+
+    :param profile: id of the profile of the target
+    :param hours: for how long any number more may follow (default: 24)
+    :returns: ``approved``: how many were held
+    """
+    tk.check_access("syndicate_approve", context, data_dict)
+    data = _validated(data_dict, schema.approve(), context)
+    number = bulk.approve(data["profile"], data["hours"])
+    tasks.push_now([data["profile"]], PRIORITY)
+    return {"approved": number}
 
 
 def _validated(data_dict: dict[str, Any], fields: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Who may do what: sysadmins everything, and who may update a dataset may look at it and have it tried again."""
+"""Who may do what: sysadmins everything, and who may update a dataset may look at it and have it pushed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import ckan.plugins.toolkit as tk
 
 def get_auth_functions() -> dict[str, Any]:
     """Return the auth functions by the name of their action."""
-    of_sysadmins = ("syndicate_prepare", "syndicate_sync", "syndicate_sync_organization", "syndicate_sync_group")
-    of_editors = ("syndicate_plan", "syndicate_status", "syndicate_retry")
+    of_groups = ("syndicate_sync_organization", "syndicate_sync_group")
+    of_sysadmins = ("syndicate_prepare", "syndicate_sync", *of_groups, "syndicate_approve")
+    of_editors = ("syndicate_plan", "syndicate_status", "syndicate_retry", "syndicate_push")
     return {**dict.fromkeys(of_sysadmins, only_sysadmins), **dict.fromkeys(of_editors, who_may_update)}
 
 

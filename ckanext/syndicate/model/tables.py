@@ -100,3 +100,7 @@ sa.Index(
     postgresql_where=is_waiting,
 )  # fmt: skip
 sa.Index("syndication_copy_target_idx", copy_table.c.profile_id, copy_table.c.target_id)
+sa.Index(
+    "syndication_copy_pushed_idx",
+    copy_table.c.profile_id, copy_table.c.pushed, postgresql_include=["presence", "local_id"],
+)  # fmt: skip

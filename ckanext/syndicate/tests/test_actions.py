@@ -16,8 +16,9 @@ from ckanext.syndicate.tests.pushing import act, copy_of, left, log_of, make_dat
 
 pytestmark = pytest.mark.usefixtures("syndicate_portal", "profile")
 
-OF_SYSADMINS = ("syndicate_prepare", "syndicate_sync", "syndicate_sync_organization", "syndicate_sync_group")
-OF_EDITORS = ("syndicate_plan", "syndicate_status", "syndicate_retry")
+OF_GROUPS = ("syndicate_sync_organization", "syndicate_sync_group")
+OF_SYSADMINS = ("syndicate_prepare", "syndicate_sync", *OF_GROUPS, "syndicate_approve")
+OF_EDITORS = ("syndicate_plan", "syndicate_status", "syndicate_retry", "syndicate_push")
 
 
 @pytest.fixture
@@ -60,6 +61,7 @@ def test_editors_may_look_at_their_datasets() -> None:
     assert as_user(editor, "syndicate_plan", id=made["id"])["plan"][0]["action"] == "create"
     assert as_user(editor, "syndicate_status", id=made["name"])[0]["profile_id"] == "plain"
     assert as_user(editor, "syndicate_retry", id=made["id"])["retried"] >= 0
+    assert as_user(editor, "syndicate_push", id=made["id"]) == {"profiles": ["plain"]}
     for name in OF_EDITORS:
         with pytest.raises(tk.NotAuthorized):
             as_user(editor, name)

@@ -17,7 +17,8 @@ from ckanext.syndicate.tests.rows import add_dataset
 
 pytestmark = pytest.mark.usefixtures("clean_syndicate")
 
-CONFIG, DROPPED, LOG, OURS = "f2304c5669f5", "dc12aa918b85", "b1c3e920f499", "6c1f0e83d7a4"
+CONFIG, DROPPED, LOG, ENGINE = "f2304c5669f5", "dc12aa918b85", "b1c3e920f499", "6c1f0e83d7a4"
+OURS = "a91d7c40be52"
 TEXT, TIME, BOOL = "TEXT", "TIMESTAMP", "BOOLEAN"
 CONTRACT = {
     "local_id": TEXT, "profile_id": "VARCHAR(255)", "target_id": "VARCHAR(255)", "state": "VARCHAR(50)",
@@ -113,6 +114,7 @@ def test_each_step_may_be_gone_back(old: None, migrate: Callable[..., None]) -> 
         CONFIG: {"syndicate_config"},
         DROPPED: set(),
         LOG: {"syndication_log"},
+        ENGINE: OF_THE_ENGINE | {"syndication_log"},
         OURS: OF_THE_ENGINE | {"syndication_log"},
     }
     for forward, order in ((True, list(expected)), (False, list(expected)[-2::-1])):
@@ -199,6 +201,11 @@ def test_tables_of_a_test_suite(old: None, migrate: Callable[..., None]) -> None
         (
             "SELECT local_id FROM syndication_copy WHERE profile_id = 'one' AND target_id = 'a'",
             "syndication_copy_target_idx",
+        ),
+        (
+            "SELECT local_id FROM syndication_copy WHERE profile_id = 'one' AND presence = 'active'"
+            " ORDER BY pushed DESC LIMIT 50",
+            "syndication_copy_pushed_idx",
         ),
     ],
 )

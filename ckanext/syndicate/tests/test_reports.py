@@ -170,6 +170,8 @@ def test_the_page(app: Any) -> None:
     sums = page()
     links = [str(link["href"]) for link in sums.select("#report-table a")]
     assert any("profile=odp" in link and "state=failed" in link for link in links)
+    assert [cell.text for cell in sums.select("#report-plot tbody > tr > *")] == ["odp", "1", "other", "0"]
+    assert [cell.text for cell in page("profile=odp").select("#report-plot tbody > tr > *")] == ["failed", "1"]
     assert [option["value"] for option in sums.select("#option-profile option")] == ["", "odp", "other"]
     assert [option["value"] for option in sums.select("#option-state option")] == ["", *status.STATES]
     shown = page("profile=odp&state=failed")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import clear, harvester, job, log, object, recipients, reindex, retry, source
+from . import clear, dashboard, errors, harvester, job, log, object, recipients, reindex, retry, source
 
-_MODULES = (source, job, retry, object, clear, reindex, harvester, recipients, log)
+_MODULES = (source, job, errors, retry, object, clear, reindex, harvester, recipients, log, dashboard)
 
 
 def get_actions() -> dict[str, Callable[..., Any]]:

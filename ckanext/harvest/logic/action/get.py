@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ckanext.harvest.logic.source_list import matching
+from ckanext.harvest.logic.source_list import matching, visible
 from ckanext.harvest.model import HarvestSource
 
 from .harvester import harvesters_info_show
@@ -32,9 +32,9 @@ __all__ = [
 def _get_sources_for_user(
     context: Any, data_dict: dict[str, Any], organization_id: str | None = None, limit: int | None = None
 ) -> list[HarvestSource]:
-    """Return the sources that ``harvest_source_list`` is asked for, newest first; everybody sees the same.
+    """Return the sources that ``harvest_source_list`` is asked for, newest first: those that the user may see.
 
     :param limit: how many at most (all)
     """
     asked = data_dict | ({"organization_id": organization_id} if organization_id else {})
-    return matching(asked).limit(limit).all()
+    return visible(matching(asked), context).limit(limit).all()

@@ -15,7 +15,7 @@ from ckanext.harvest.domain import job_state, life_span
 from ckanext.harvest.logic import HarvestJobExists, HarvestSourceInactiveError, dictization, source_list
 from ckanext.harvest.logic.auth import get_job_object
 from ckanext.harvest.logic.parameters import flag, limit_and_offset
-from ckanext.harvest.model import HarvestJob, HarvestSource, jobs, record, stats
+from ckanext.harvest.model import HarvestJob, HarvestSource, jobs, record, tally
 from ckanext.relay import clock
 from ckanext.relay.celery_app import BULK, PRIORITY
 
@@ -144,8 +144,8 @@ def harvest_job_list(context: Any, data_dict: dict[str, Any]) -> list[dict[str, 
     found = query.limit(limit).offset(offset).all()
     if not context.get("return_stats", True):
         return [job.as_dict() for job in found]
-    counts = stats.job_stats([job.id for job in found])
-    return [job.as_dict() | {"stats": counts[job.id]} for job in found]
+    progress = tally.of_jobs(found)
+    return [job.as_dict() | {"stats": progress[job.id].counts} for job in found]
 
 
 def harvest_jobs_run(context: Any, data_dict: dict[str, Any]) -> list[Any]:

@@ -8,9 +8,9 @@ from typing import Any
 import ckan.plugins.toolkit as tk
 from ckan import model
 
-from ckanext.harvest import config, sources
-from ckanext.harvest.logic import source_list
-from ckanext.harvest.logic.auth import may_edit_source, user_is_sysadmin
+from ckanext.harvest import config, connection, sources
+from ckanext.harvest.logic import schema, source_list
+from ckanext.harvest.logic.auth import get_source_object, may_edit_source, user_is_sysadmin
 from ckanext.harvest.logic.dictization import harvest_source_dicts
 from ckanext.harvest.logic.parameters import flag
 from ckanext.harvest.model import HarvestSource
@@ -22,6 +22,7 @@ __all__ = [
     "harvest_source_patch",
     "harvest_source_show",
     "harvest_source_show_status",
+    "harvest_source_test",
     "harvest_source_update",
 ]
 
@@ -112,7 +113,8 @@ def harvest_source_show_status(context: Any, data_dict: dict[str, Any]) -> dict[
 
 @tk.side_effect_free
 def harvest_source_list(context: Any, data_dict: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the sources, newest first. Secrets of a configuration are masked for those who may not edit the source.
+    """Return the sources that the user may see, newest first. Secrets of a configuration are masked for those who may
+    not edit the source.
 
     :param only_active: leave out what was deleted or deactivated
     :param only_to_run: only those that are due
@@ -120,8 +122,25 @@ def harvest_source_list(context: Any, data_dict: dict[str, Any]) -> list[dict[st
     :param return_last_job_status: add ``last_job_status``
     """
     tk.check_access("harvest_source_list", context, data_dict)
-    query = source_list.matching(data_dict).limit(config.source_limit())
+    query = source_list.visible(source_list.matching(data_dict), context).limit(config.source_limit())
     with_status = flag(data_dict, "return_last_job_status")
     # asked once, where it can be: for the others, their rights on each source count
     may_edit = (lambda source_id: True) if user_is_sysadmin(context) else functools.partial(may_edit_source, context)
     return harvest_source_dicts(query.all(), with_status, may_edit)
+
+
+def harvest_source_test(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Look what is at an address, as a harvester would, for ten seconds at most. Nothing is saved.
+
+    :param url, source_type, config: as for ``harvest_source_create``, with the fields that the harvester adds
+    :param id: id or name of the source if there is one: what comes masked, as it was shown, means what is stored
+    :returns: ``reachable``; ``right_type``, ``count``: None if that cannot be told; ``records``, a list of ``{title}``
+        of some of them; ``message``, for people
+    """
+    tk.check_access("harvest_source_test", context, data_dict)
+    if data_dict.get("id"):
+        data_dict = data_dict | {"id": get_source_object(context, {"id": data_dict["id"]}).id}
+    given, errors = tk.navl_validate(data_dict, schema.harvest_source_test_schema(), context)
+    if errors:
+        raise tk.ValidationError(errors)
+    return connection.test(given["source_type"], given["url"], given.get("config")).as_dict()

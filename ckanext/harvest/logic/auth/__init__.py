@@ -24,6 +24,7 @@ def get_auth_functions() -> dict[str, Any]:
         "harvest_source_update": harvest_source_edit,
         "harvest_source_patch": harvest_source_edit,
         "harvest_source_delete": harvest_source_delete,
+        "harvest_source_test": harvest_source_test,
         "harvest_source_clear": harvest_source_edit,
         "harvest_source_index_clear": as_source_clear,
         "harvest_source_job_history_clear": as_source_clear,
@@ -40,6 +41,8 @@ def get_auth_functions() -> dict[str, Any]:
         "harvest_job_list": harvest_job_of_source,
         "harvest_job_show": harvest_job_show,
         "harvest_job_report": harvest_job_show,
+        "harvest_job_error_causes": harvest_job_show,
+        "harvest_job_error_list": harvest_job_show,
         "harvest_job_retry": harvest_job_show,
         "harvest_job_abort": sysadmin_only,
         "harvest_jobs_run": sysadmin_only,
@@ -48,6 +51,7 @@ def get_auth_functions() -> dict[str, Any]:
         "harvest_object_list": logged_in,
         "harvest_object_create": sysadmin_only,
         "harvest_objects_import": sysadmin_only,
+        "harvest_dashboard_show": harvest_dashboard_show,
     } | read_only.get_auth_functions()
 
 
@@ -79,7 +83,7 @@ def get_job_object(context: Any, data_dict: Any) -> HarvestJob:
 
     :raises ObjectNotFound: there is none
     """
-    return _find(HarvestJob, data_dict, "Harvest Job was not found.")
+    return _find(HarvestJob, data_dict, tk._("Harvest Job was not found."))
 
 
 def get_obj_object(context: Any, data_dict: Any) -> HarvestObject:
@@ -87,13 +91,13 @@ def get_obj_object(context: Any, data_dict: Any) -> HarvestObject:
 
     :raises ObjectNotFound: there is none
     """
-    return _find(HarvestObject, data_dict, "Harvest Object was not found.")
+    return _find(HarvestObject, data_dict, tk._("Harvest Object was not found."))
 
 
 def _find(cls: Any, data_dict: Any, message: str) -> Any:
     row = cls.get(tk.get_or_bust(data_dict, "id"), attr=data_dict.get("attr"))
     if row is None:
-        raise tk.ObjectNotFound(tk._(message))
+        raise tk.ObjectNotFound(message)
     return row
 
 
@@ -116,8 +120,8 @@ def anybody(context: Any, data_dict: Any) -> AuthResult:
 
 
 def logged_in(context: Any, data_dict: Any) -> AuthResult:
-    """Allow everybody who is logged in; CKAN has turned anonymous visitors away before this is called."""
-    return {"success": True}
+    """Allow everybody who is logged in. CKAN turns anonymous visitors away by itself, but not those of its API."""
+    return {"success": bool(context.get("user"))}
 
 
 def sysadmin_only(context: Any, data_dict: Any) -> AuthResult:
@@ -147,6 +151,11 @@ def harvest_source_edit(context: Any, data_dict: Any) -> AuthResult:
     return _on_source("package_update", context, tk.get_or_bust(data_dict, "id"))
 
 
+def harvest_source_test(context: Any, data_dict: Any) -> AuthResult:
+    """Allow who may edit the source, or create one if none is named."""
+    return harvest_source_edit(context, data_dict) if data_dict.get("id") else harvest_source_create(context, data_dict)
+
+
 def harvest_source_delete(context: Any, data_dict: Any) -> AuthResult:
     """Allow who may delete the dataset of the source."""
     return _on_source("package_delete", context, tk.get_or_bust(data_dict, "id"))
@@ -160,6 +169,13 @@ def as_source_clear(context: Any, data_dict: Any) -> AuthResult:
 def as_sources_clear(context: Any, data_dict: Any) -> AuthResult:
     """Allow who may clear all sources, for this is a part of it."""
     return authz.is_authorized("harvest_sources_clear", context, data_dict)
+
+
+def harvest_dashboard_show(context: Any, data_dict: Any) -> AuthResult:
+    """Allow who may edit the datasets of any organization; it shows what they may edit."""
+    if authz.has_user_permission_for_some_org(context.get("user"), "update_dataset"):
+        return {"success": True}
+    return {"success": False, "msg": tk._("Only those who may edit harvest sources can see how they are doing")}
 
 
 def harvest_job_of_source(context: Any, data_dict: Any) -> AuthResult:
@@ -177,6 +193,9 @@ def harvest_job_show(context: Any, data_dict: Any) -> AuthResult:
 
 @tk.auth_allow_anonymous_access
 def harvest_object_show(context: Any, data_dict: Any) -> AuthResult:
-    """Allow everybody, but the records of a private dataset only those who may see it."""
+    """Allow everybody, but the records of a private dataset or source only those who may see that."""
     obj = get_obj_object(context, data_dict)
-    return _on_source("package_show", context, obj.package_id) if obj.package_id else {"success": True}
+    if obj.package_id:
+        return _on_source("package_show", context, obj.package_id)
+    source = model.Package.get(obj.harvest_source_id) if obj.harvest_source_id else None
+    return _on_source("package_show", context, source.id) if source and source.private else {"success": True}

@@ -64,6 +64,11 @@ def requests_of(people: People, source: dict[str, Any]) -> list[tuple[str, dict[
         ("harvest_get_notifications_recipients", source_id, SYSADMINS),
         ("harvest_log_list", {}, SYSADMINS),
         ("harvesters_info_show", {}, ALL),
+        ("harvest_dashboard_show", {}, (KINDS[1], *EDITORS)),
+        ("harvest_job_error_causes", job, EDITORS),
+        ("harvest_job_error_list", job, EDITORS),
+        ("harvest_source_test", by_id | fields, EDITORS),
+        ("harvest_source_test", fields | {"owner_org": people.organization["id"]}, EDITORS),
     ]
 
 

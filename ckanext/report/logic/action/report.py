@@ -1,4 +1,4 @@
-"""Actions on reports. Only ``report_refresh`` generates anything."""
+"""Actions on reports. Only ``report_refresh`` generates anything, or has a worker do it."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 import ckan.plugins.toolkit as tk
 
-from ckanext.report import runner
-from ckanext.report.logic import parameters
+from ckanext.report import runner, tasks, wanted
+from ckanext.report.logic import parameters, schema
 from ckanext.report.logic.auth import user_object
 from ckanext.report.report_registry import ReportRegistry
 from ckanext.report.visibility import Viewer
 
-__all__ = ["report_data_get", "report_key_get", "report_list", "report_refresh", "report_show"]
+__all__ = ["report_data_get", "report_key_get", "report_list", "report_refresh", "report_show", "report_status"]
 
 
 @tk.side_effect_free
@@ -73,16 +73,45 @@ def report_key_get(context: Any, data_dict: dict[str, Any]) -> str:
     return report.generate_key(options).replace("?", "_")
 
 
+@tk.side_effect_free
+def report_status(context: Any, data_dict: dict[str, Any]) -> dict[str, Any]:
+    """Return what is known of the generating of a report with these options. All times are UTC, in ISO format.
+
+    :param id: the name of the report
+    :param options: an object; those that are missing have their defaults
+    :returns: ``generated``, when what is stored was; ``asked``, since when a worker is asked for it, and ``begun``,
+        since when one is at it; ``failed``, when the last attempt did, and for those who may generate ``error``, why.
+        Each is None if it is not so.
+    """
+    tk.check_access("report_status", context, data_dict)
+    report, options = parameters.report_with_options(data_dict, context)
+    created = report.get_cached_date(**options)
+    asked = wanted.find(report, options)
+    error, failed = runner.failure(report, options) or (None, None)
+    found = {
+        "generated": created.isoformat() if created else None,
+        "asked": asked.asked if asked else None,
+        "begun": asked.begun if asked else None,
+        "failed": failed.isoformat() if failed else None,
+    }
+    return {**found, "error": error} if parameters.may_generate(context, report) else found
+
+
 def report_refresh(context: Any, data_dict: dict[str, Any]) -> None:
     """Generate a report now; if somebody else does already, wait for that.
 
     :param id: the name of the report
     :param options: an object; those that are missing have their defaults
+    :param background: have a worker do it, and do not wait; ``report_status`` tells how far it is
     :raises ValidationError: it could not be generated; the log of the server says why
     """
     tk.check_access("report_refresh", context, data_dict)
     report, options = parameters.report_with_options(data_dict, context)
-    error = runner.attempt(report, {name: options[name] for name in report.option_defaults}).error
+    options = {name: options[name] for name in report.option_defaults}
+    if parameters.validated(data_dict, schema.background(), context)["background"]:
+        tasks.send_wanted(wanted.ask(report, options))
+        return
+    error = runner.attempt(report, options).error
     if isinstance(error, (tk.ObjectNotFound, tk.ValidationError)):
         raise error
     if error is not None:

@@ -8,7 +8,7 @@ import pytest
 
 from ckanext.syndicate.domain import guard
 from ckanext.syndicate.domain.retry import ENOUGH, FINAL, OF_TARGET, Treatment, backoff, pause, treat
-from ckanext.syndicate.domain.states import EXPLANATIONS, Cause
+from ckanext.syndicate.domain.states import Cause
 
 
 def treated(cause: Cause, **given: Any) -> Treatment:
@@ -74,12 +74,6 @@ def test_how_long_is_waited() -> None:
     assert [backoff(attempts, 0) for attempts in (0, 1, 2, 8, 9, 500)] == [10, 20, 40, 2560, 3600, 3600]
     assert backoff(0, 1) == 12.5 and backoff(500, 1) == 4500
     assert [pause(failures) for failures in (0, 1, 2, 3, 4, 500)] == [5, 10, 20, 40, 60, 60]
-
-
-def test_causes_are_explained() -> None:
-    """Each cause has a sentence for people."""
-    assert set(EXPLANATIONS) == set(Cause)
-    assert all(text.endswith(".") for text in EXPLANATIONS.values())
 
 
 @pytest.mark.parametrize(
