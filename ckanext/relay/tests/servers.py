@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import shutil
 import socket
 import ssl
@@ -104,12 +105,11 @@ def redirect(location: str, status: int = 302) -> Handler:
 
 
 def endless(start: bytes, piece: bytes, pause: float = 0) -> Handler:
-    """Send the start, then the piece again and again."""
+    """Send the start, then the piece again and again, until the client goes away."""
 
     def handle(connection: socket.socket, _seen: Seen) -> None:
         connection.sendall(start)
-        while True:
-            time.sleep(pause)
+        while not select.select([connection], [], [], pause)[0]:
             connection.sendall(piece)
 
     return handle

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -172,7 +173,7 @@ def test_sync_of_one_dataset(run: Any) -> None:
 def test_sync_with_pauses(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between two datasets it waits for as long as it is told."""
     pauses: list[float] = []
-    monkeypatch.setattr(sync.time, "sleep", pauses.append)
+    monkeypatch.setattr(sync, "time", SimpleNamespace(sleep=pauses.append))  # not for other threads
     datasets = [make_dataset() for _ in range(3)]
     run("sync", "--timeout", "0.5")
     assert pauses == [0.5, 0.5] and set(rows()) == {dataset["id"] for dataset in datasets}
