@@ -38,7 +38,7 @@ def find() -> Iterator[list[Drift]]:
 
     :raises SearchUnavailable: Solr went away
     """
-    total = lease.claim(sa.select(sa.func.count()).select_from(_object).where(_object.c.current))[0][0]
+    total = lease.rows(sa.select(sa.func.count()).select_from(_object).where(_object.c.current))[0][0]
     done = 0
     for ids in _harvested():
         yield _lacking(ids)
@@ -65,7 +65,7 @@ def _harvested() -> Iterator[list[str]]:
     last = ""
     while True:
         query = sa.select(_object.c.package_id).where(_object.c.current, _object.c.package_id > last)
-        ids = [row[0] for row in lease.claim(query.distinct().order_by(_object.c.package_id).limit(PAGE))]
+        ids = [row[0] for row in lease.rows(query.distinct().order_by(_object.c.package_id).limit(PAGE))]
         if not ids:
             return
         yield ids
@@ -94,17 +94,17 @@ def _current(ids: Sequence[str]) -> dict[str, str]:
         .distinct(_object.c.package_id)
         .order_by(_object.c.package_id, _object.c.import_finished.desc().nulls_first())
     )
-    return {row.package_id: row.id for row in lease.claim(query)}
+    return {row.package_id: row.id for row in lease.rows(query)}
 
 
 def _surplus(ids: Sequence[str]) -> list[Drift]:
     """Return those of the datasets in the index that are not here any more, or are not harvested any more."""
     for _ in range(2):
         current = sa.select(_object.c.package_id).where(_object.c.current, _object.c.package_id.in_(ids))
-        claimed = {row[0] for row in lease.claim(current)}
+        claimed = {row[0] for row in lease.rows(current)}
         here = {
             row.id: row.state
-            for row in lease.claim(sa.select(_package.c.id, _package.c.state).where(_package.c.id.in_(ids)))
+            for row in lease.rows(sa.select(_package.c.id, _package.c.state).where(_package.c.id.in_(ids)))
         }
         ids = [each for each in ids if here.get(each) in (None, "deleted") or each not in claimed]
         if ids:
@@ -117,7 +117,7 @@ def _surplus(ids: Sequence[str]) -> list[Drift]:
 
 def _sources() -> list[Drift]:
     query = sa.select(_source.c.id).join(_package, _package.c.id == _source.c.id).where(_package.c.state == "active")
-    ids = [row.id for row in lease.claim(query)]
+    ids = [row.id for row in lease.rows(query)]
     found = []
     for first in range(0, len(ids), PAGE):
         page = ids[first : first + PAGE]

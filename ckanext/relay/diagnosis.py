@@ -93,7 +93,7 @@ def tables(plugin: str, folder: str) -> Finding | None:
     assert meta.engine is not None
     current = None
     if sa.inspect(meta.engine).has_table(versions := version_table(plugin)):
-        rows = lease.claim(sa.select(sa.column("version_num")).select_from(sa.table(versions)))
+        rows = lease.rows(sa.select(sa.column("version_num")).select_from(sa.table(versions)))
         current = rows[0][0] if rows else None
     if current == head:
         return None

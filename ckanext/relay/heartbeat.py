@@ -53,7 +53,7 @@ def workers(lease_table: sa.Table) -> list[Worker]:
     is_worker = columns.task.startswith(f"{_TASK} ", autoescape=True)
     query = sa.select(columns.task, columns.started).where(is_worker, columns.expires > lease.now).order_by(columns.id)
     found = []
-    for row in lease.claim(query):
+    for row in lease.rows(query):
         _, name, processes, *lanes = row.task.split(" ")
         found.append(Worker(name, int(processes), tuple(lanes), row.started))
     return found

@@ -53,7 +53,7 @@ def is_free(lease_table: sa.Table, claimed_by: sa.Column[Any]) -> sa.sql.ColumnE
     return sa.or_(claimed_by.is_(None), sa.not_(alive))
 
 
-def claim(statement: Any) -> list[Any]:
+def rows(statement: Any) -> list[Any]:
     """Run a statement in a transaction of its own and return its rows. To claim some, see :func:`claim_rows`."""
     with _engine().begin() as connection:
         return list(connection.execute(statement))

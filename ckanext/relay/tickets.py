@@ -40,7 +40,7 @@ def draw(lease_table: sa.Table, task: str, at_most: int) -> str | None:
 def drawn(lease_table: sa.Table, task: str) -> list[str]:
     """Return the tickets of the messages that are on their way, or lost."""
     query = sa.select(lease_table.c.id).where(lease_table.c.task == _waiting(task), lease_table.c.expires > lease.now)
-    return [row.id for row in lease.claim(query)]
+    return [row.id for row in lease.rows(query)]
 
 
 def give_back(lease_table: sa.Table, ticket: str) -> bool:

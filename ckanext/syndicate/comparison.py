@@ -181,7 +181,7 @@ class Comparison:
         if said.origin.startswith(here):
             return said.origin.removeprefix(here)
         query = sa.select(_package.c.id).where(ckan_211.extra(marker.ORIGIN) == said.origin).limit(1)
-        found = lease.claim(query)
+        found = lease.rows(query)
         return str(found[0].id) if found else made_up_id(remote["id"])
 
     def _unrecorded(self, local_id: str, remotes: list[Dataset]) -> Iterator[Discrepancy]:
@@ -206,7 +206,7 @@ class Comparison:
         recorded = {copy.local_id: copy for copy in self.known.values()}
         found = bulk.candidates(self.profile).subquery()
         query = sa.select(found.c.id, _package.c.metadata_modified).join(_package, _package.c.id == found.c.id)
-        for row in lease.claim(query):
+        for row in lease.rows(query):
             copy = recorded.get(row.id)
             if copy is None or copy.pushed is None or row.metadata_modified > copy.pushed:
                 yield from self._looked_at(row.id, copy)
@@ -235,7 +235,7 @@ class Comparison:
             sa.not_(_package.c.private),
             affected.may_be_selected(self.profile.flag, self.profile.types),
         )
-        staying = {row.id for row in lease.claim(sa.select(_package.c.id).where(stays))}
+        staying = {row.id for row in lease.rows(sa.select(_package.c.id).where(stays))}
         return [local_id for local_id in there if local_id not in staying]
 
 

@@ -107,7 +107,7 @@ def _old_table(fix: bool) -> Iterator[Finding]:
 
 def _of_no_profile(fix: bool) -> Iterator[Finding]:
     wrong = _outbox.c.profile_id.notin_([profile.id for profile in profiles.all_profiles()])
-    rows = lease.claim(sa.select(_outbox.c.profile_id, sa.func.count()).where(wrong).group_by(_outbox.c.profile_id))
+    rows = lease.rows(sa.select(_outbox.c.profile_id, sa.func.count()).where(wrong).group_by(_outbox.c.profile_id))
     if not rows:
         return
     names, count = [row[0] for row in rows], sum(row[1] for row in rows)
@@ -124,7 +124,7 @@ def _begun(fix: bool) -> Iterator[Finding]:
     asked = sa.exists().where(_outbox.c.local_id == _copy.c.local_id, _outbox.c.profile_id == _copy.c.profile_id)
     known = [profile.id for profile in profiles.all_profiles()]
     wrong = sa.and_(_copy.c.intent.isnot(None), _copy.c.target_id.is_(None), _copy.c.profile_id.in_(known))
-    rows: list[Any] = lease.claim(sa.select(_copy.c.local_id, _copy.c.profile_id).where(wrong, sa.not_(asked)))
+    rows: list[Any] = lease.rows(sa.select(_copy.c.local_id, _copy.c.profile_id).where(wrong, sa.not_(asked)))
     if not rows:
         return
     ids = [row.local_id for row in rows]

@@ -83,7 +83,7 @@ def candidates(profile: Profile) -> list[str]:
         sa.or_(copy_table.c.presence.is_(None), copy_table.c.presence != states.DELETED),
         sa.not_(sa.exists().where(model.Package.__table__.c.id == copy_table.c.local_id)),
     )
-    return [row[0] for query in (bulk.candidates(profile), left) for row in lease.claim(query)]
+    return [row[0] for query in (bulk.candidates(profile), left) for row in lease.rows(query)]
 
 
 def differs(target: Target, preparation: Preparation, subject: Subject, remote: Dataset) -> tuple[str, ...]:

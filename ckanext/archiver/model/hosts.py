@@ -135,14 +135,14 @@ def release(lease_id: str, hosts: Collection[str] | None = None) -> None:
 def witnesses(hosts: Collection[str], limit: int) -> list[str]:
     """Return hosts that answered last, other than these: if they do not any more, it is our network that is down."""
     query = sa.select(_host.c.host).where(_host.c.last_answer.isnot(None), _host.c.host.notin_(list(hosts)))
-    return [row.host for row in lease.claim(query.order_by(_host.c.last_answer.desc()).limit(limit))]
+    return [row.host for row in lease.rows(query.order_by(_host.c.last_answer.desc()).limit(limit))]
 
 
 def are_due(lane: str | None = None) -> bool:
     """Return whether a worker would find a host to claim."""
     due = _host.c.priority_due if lane == PRIORITY else _host.c.due
     query = sa.select(_host.c.host).where(due <= lease.now, may_be_asked)
-    return bool(lease.claim(query.where(lease.is_free(lease_table, _host.c.claimed_by)).limit(1)))
+    return bool(lease.rows(query.where(lease.is_free(lease_table, _host.c.claimed_by)).limit(1)))
 
 
 def forget_idle() -> None:

@@ -102,7 +102,7 @@ def _load(link: Any, urls: Any) -> list[Link]:
         )
         .order_by(urls.c.urgent.desc(), urls.c.due, urls.c.host, urls.c.url_hash, link.c.resource_id)
     )
-    rows = lease.claim(query)
+    rows = lease.rows(query)
     if gone := [row.resource_id for row in rows if not row.is_there]:
         lease.execute(sa.delete(_link).where(among(_link.c.resource_id, gone)))
     return [_made(row) for row in rows if row.is_there]
@@ -149,4 +149,4 @@ def hosts_of(resource_ids: Collection[str]) -> set[str]:
     """Return the hosts that may be asked now of those of these resources whose links are due."""
     query = sa.select(_link.c.host).join(_host, _host.c.host == _link.c.host).distinct()
     of_these = among(_link.c.resource_id, resource_ids)
-    return {row.host for row in lease.claim(query.where(is_open, of_these, _link.c.due <= lease.now, may_be_asked))}
+    return {row.host for row in lease.rows(query.where(is_open, of_these, _link.c.due <= lease.now, may_be_asked))}

@@ -93,4 +93,4 @@ def told(lease_id: str, package_ids: Collection[str]) -> None:
 
 def are_ready() -> bool:
     """Return whether there is anything to tell."""
-    return bool(lease.claim(_ready().limit(1)))
+    return bool(lease.rows(_ready().limit(1)))

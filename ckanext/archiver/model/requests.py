@@ -87,7 +87,7 @@ def resource_ids(wanted: Wanted) -> list[str]:
 def count_unknown() -> int:
     """Return how many resources that are to be checked nobody has told us of."""
     unknown = facts().where(sa.not_(sa.exists().where(_link.c.resource_id == resource.c.id)))
-    return int(lease.claim(sa.select(sa.func.count()).select_from(unknown.subquery()))[0][0])
+    return int(lease.rows(sa.select(sa.func.count()).select_from(unknown.subquery()))[0][0])
 
 
 def known(package_id: str) -> dict[str, str]:

@@ -62,15 +62,15 @@ def link(resource_id: str) -> Any:
 
 
 def all_links() -> list[Any]:
-    return lease.claim(sa.select(link_table).order_by(link_table.c.resource_id))
+    return lease.rows(sa.select(link_table).order_by(link_table.c.resource_id))
 
 
 def all_hosts() -> dict[str, Any]:
-    return {row.host: row for row in lease.claim(sa.select(host_table).order_by(host_table.c.host))}
+    return {row.host: row for row in lease.rows(sa.select(host_table).order_by(host_table.c.host))}
 
 
 def archival(resource_id: str) -> Any:
-    rows = lease.claim(sa.select(Archival.__table__).where(Archival.resource_id == resource_id))
+    rows = lease.rows(sa.select(Archival.__table__).where(Archival.resource_id == resource_id))
     return rows[0] if rows else None
 
 

@@ -307,7 +307,7 @@ def test_a_resource_that_somebody_is_saving() -> None:
 
 
 def removals_of() -> dict[str, datetime.datetime]:
-    return {row.path: row.due for row in lease.claim(sa.select(removal_table))}
+    return {row.path: row.due for row in lease.rows(sa.select(removal_table))}
 
 
 def put_forward() -> None:

@@ -49,7 +49,7 @@ class Check:
 
 
 def _ask(query: sa.Select) -> list[Any]:
-    return lease.claim(query)
+    return lease.rows(query)
 
 
 def _pages(query: sa.Select) -> Iterator[list[str]]:

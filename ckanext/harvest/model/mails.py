@@ -36,7 +36,7 @@ def due() -> list[str]:
     """Return the ids of the jobs of which a mail may be tried now, oldest first."""
     wanted = (_columns.task == _DUE, _columns.started <= lease.now, _columns.expires > lease.now)
     query = sa.select(_columns.id).where(*wanted).order_by(_columns.expires)
-    return [row.id.removeprefix(_id("")) for row in lease.claim(query)]
+    return [row.id.removeprefix(_id("")) for row in lease.rows(query)]
 
 
 def begin(job_id: str) -> bool:

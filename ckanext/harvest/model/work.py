@@ -132,7 +132,7 @@ def lane(job_id: str | None = None, source_id: str | None = None) -> str | None:
         query = query.where(_job.c.id == job_id)
     else:
         query = query.where(_job.c.source_id == source_id, _job.c.status == "Running")
-    rows = lease.claim(query.limit(1))
+    rows = lease.rows(query.limit(1))
     return rows[0].lane if rows else None
 
 

@@ -45,7 +45,7 @@ def rows() -> list[tuple[str, str]]:
     """Return (level, content) of all that is kept, oldest first."""
     db_log.flush()
     columns = HarvestLog.__table__.c
-    return [(r.level, r.content) for r in lease.claim(sa.select(columns.level, columns.content).order_by("created"))]
+    return [(r.level, r.content) for r in lease.rows(sa.select(columns.level, columns.content).order_by("created"))]
 
 
 LOGGERS = ("", "runner", "plugin", "model.tables", "logic.action.job", "logic.validators", "harvesters.base")

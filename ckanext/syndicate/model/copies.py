@@ -60,7 +60,7 @@ _JSON: dict[str, Any] = {"resources": dict, "groups": tuple}
 
 def get(local_id: str, profile_id: str) -> Copy | None:
     """Return what is known of a copy, or None if we never brought one there, nor began to."""
-    rows = lease.claim(sa.select(*_COLUMNS).where(same(_copy, local_id, profile_id)))
+    rows = lease.rows(sa.select(*_COLUMNS).where(same(_copy, local_id, profile_id)))
     return _as_copy(rows[0]) if rows else None
 
 
@@ -70,19 +70,19 @@ def page(profile_id: str, after: str = "", limit: int = 1000) -> list[Copy]:
     :param after: the id at which the page before ended
     """
     query = sa.select(*_COLUMNS).where(_copy.c.profile_id == profile_id, _copy.c.local_id > after)
-    return [_as_copy(row) for row in lease.claim(query.order_by(_copy.c.local_id).limit(limit))]
+    return [_as_copy(row) for row in lease.rows(query.order_by(_copy.c.local_id).limit(limit))]
 
 
 def of_datasets(local_ids: Sequence[str]) -> list[Copy]:
     """Return the copies of some datasets at all targets."""
     query = sa.select(*_COLUMNS).where(among(_copy.c.local_id, local_ids))
-    return [_as_copy(row) for row in lease.claim(query.order_by(_copy.c.local_id, _copy.c.profile_id))]
+    return [_as_copy(row) for row in lease.rows(query.order_by(_copy.c.local_id, _copy.c.profile_id))]
 
 
 def at(profile_id: str, local_ids: Collection[str]) -> dict[str, Copy]:
     """Return the copies of some datasets at a target, by their ids here."""
     query = sa.select(*_COLUMNS).where(_copy.c.profile_id == profile_id, among(_copy.c.local_id, local_ids))
-    return {copy.local_id: copy for copy in map(_as_copy, lease.claim(query))}
+    return {copy.local_id: copy for copy in map(_as_copy, lease.rows(query))}
 
 
 def _as_copy(row: Any) -> Copy:
@@ -102,7 +102,7 @@ def known_target(local_id: str, profile: Any) -> str | None:
     found = sa.select(extra).where(_package.c.id == local_id)
     logged = sa.select(_log.c.target_id).where(same(_log, local_id, profile.id))
     for query in (logged, found):
-        for row in lease.claim(query):
+        for row in lease.rows(query):
             if row[0] and row[0].strip() not in ("", SyndicationLog.NO_TARGET):
                 return str(row[0]).strip()
     return None
@@ -115,7 +115,7 @@ def logged_targets(profile_id: str, local_ids: Collection[str]) -> dict[str, str
         among(_log.c.local_id, local_ids),
         _log.c.target_id.notin_(["", SyndicationLog.NO_TARGET]),
     )
-    return {row.local_id: row.target_id for row in lease.claim(query)}
+    return {row.local_id: row.target_id for row in lease.rows(query)}
 
 
 def intend(local_id: str, profile_id: str, name: str) -> None:
@@ -180,4 +180,4 @@ def retracted_since(profile_id: str, seconds: float) -> int:
 
 
 def _count(*conditions: Any) -> int:
-    return int(lease.claim(sa.select(sa.func.count()).select_from(_copy).where(*conditions))[0][0])
+    return int(lease.rows(sa.select(sa.func.count()).select_from(_copy).where(*conditions))[0][0])

@@ -29,7 +29,7 @@ class Organization:
 def get(profile_id: str, organization_id: str) -> Organization | None:
     """Return what is known of an organization or group of ours at a target."""
     mine = sa.and_(_organization.c.profile_id == profile_id, _organization.c.organization_id == organization_id)
-    rows = lease.claim(sa.select(_organization.c.remote_id, _organization.c.picture).where(mine))
+    rows = lease.rows(sa.select(_organization.c.remote_id, _organization.c.picture).where(mine))
     return Organization(*rows[0]) if rows else None
 
 

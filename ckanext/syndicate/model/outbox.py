@@ -241,12 +241,12 @@ def _is_mine(row: Row, lease_id: str) -> Any:
 
 def are_due(profile_id: str) -> bool:
     """Return whether there is anything to claim for a target that need not be left alone now."""
-    return bool(lease.claim(_due().where(_outbox.c.profile_id == profile_id).limit(1)))
+    return bool(lease.rows(_due().where(_outbox.c.profile_id == profile_id).limit(1)))
 
 
 def due_profiles() -> list[str]:
     """Return the ids of the profiles for which there is anything to claim, without the targets to be left alone."""
-    return [row.profile_id for row in lease.claim(_due().distinct().order_by(_outbox.c.profile_id))]
+    return [row.profile_id for row in lease.rows(_due().distinct().order_by(_outbox.c.profile_id))]
 
 
 def _due() -> sa.sql.Select[Any]:
@@ -259,7 +259,7 @@ def counts() -> dict[str, Counts]:
     numbers = (sa.func.count().filter(_outbox.c.state == state) for state in (WAITING, HELD, FAILED))
     oldest = sa.func.min(_outbox.c.asked).filter(is_waiting)
     query = sa.select(_outbox.c.profile_id, *numbers, oldest).group_by(_outbox.c.profile_id)
-    return {row[0]: Counts(*row[1:]) for row in lease.claim(query.order_by(_outbox.c.profile_id))}
+    return {row[0]: Counts(*row[1:]) for row in lease.rows(query.order_by(_outbox.c.profile_id))}
 
 
 def entries(
@@ -275,4 +275,4 @@ def entries(
     if dataset_ids is not None:
         query = query.where(among(_outbox.c.local_id, dataset_ids))
     query = query.order_by(_outbox.c.rank, _outbox.c.asked, _outbox.c.local_id, _outbox.c.profile_id)
-    return [Entry(*row) for row in lease.claim(query.limit(limit))]
+    return [Entry(*row) for row in lease.rows(query.limit(limit))]

@@ -47,7 +47,7 @@ _COLUMNS = [_target.c[field.name] for field in dataclasses.fields(Target)]
 
 def get(profile_id: str) -> Target:
     """Return what is known of a target; all empty, if nothing is."""
-    rows = lease.claim(sa.select(*_COLUMNS).where(_target.c.profile_id == profile_id))
+    rows = lease.rows(sa.select(*_COLUMNS).where(_target.c.profile_id == profile_id))
     return Target(*rows[0]) if rows else Target(profile_id)
 
 

@@ -55,5 +55,5 @@ def add_target(profile_id: str = "odp", **columns: Any) -> None:
 def rows(profile_id: str = "odp") -> dict[str, Any]:
     """Return the rows of the outbox by the ids of datasets."""
     model.Session.remove()
-    found = lease.claim(sa.select(outbox_table).where(outbox_table.c.profile_id == profile_id))
+    found = lease.rows(sa.select(outbox_table).where(outbox_table.c.profile_id == profile_id))
     return {row.local_id: row for row in found}

@@ -81,7 +81,7 @@ def test_nobody_sweeps() -> None:
 def test_tables_of_an_older_release() -> None:
     """If the tables are not up to date, that is said and nothing else is looked at."""
     versions = sa.table("syndicate_alembic_version", sa.column("version_num"))
-    (head,) = (row[0] for row in lease.claim(sa.select(versions)))
+    (head,) = (row[0] for row in lease.rows(sa.select(versions)))
     lease.execute(sa.update(versions).values(version_num="b1c3e920f499"))
     try:
         found = list(doctor.examine())

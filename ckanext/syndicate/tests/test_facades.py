@@ -367,7 +367,7 @@ def test_reattaching(target: Any, ckan_config: Any) -> None:
                 _create(client, local["id"], package, Profile("plain", author=wrong))
         _create(client, local["id"], package, Profile("plain", author=author))
     assert target.call("package_show", id=there["id"])["title"] == "After"
-    assert lease.claim(sa.text("SELECT target_id FROM syndication_copy"))[0].target_id == there["id"]
+    assert lease.rows(sa.text("SELECT target_id FROM syndication_copy"))[0].target_id == there["id"]
 
 
 def _somebody(target: Any) -> str:

@@ -26,7 +26,7 @@ def dataset() -> dict[str, Any]:
 def row(local_id: str, profile_id: str = "one") -> tuple[Any, ...] | None:
     """Return what the database has, whatever the session does."""
     query = sa.select(SyndicationLog.__table__).where(SyndicationLog.local_id == local_id)
-    found = lease.claim(query.where(SyndicationLog.profile_id == profile_id))
+    found = lease.rows(query.where(SyndicationLog.profile_id == profile_id))
     return tuple(found[0])[:5] if found else None
 
 
