@@ -29,7 +29,7 @@ _group = model.Group.__table__
 
 #: What needs somebody to look at it stands first.
 _ORDER = (
-    *(source_state.OVERDUE, source_state.ERRORS, source_state.RUNNING),
+    *(source_state.LATE, source_state.ERRORS, source_state.RUNNING),
     *(source_state.NEVER_RUN, source_state.OK, source_state.INACTIVE),
 )
 
@@ -117,7 +117,7 @@ def _plot(data: dict[str, Any], _options: dict[str, Any]) -> Plot:
 def _words() -> dict[str, str]:
     """Return what each state is called in the language of the reader."""
     return {
-        source_state.OVERDUE: tk._("Overdue"),
+        source_state.LATE: tk._("Late"),
         source_state.ERRORS: tk._("Errors"),
         source_state.RUNNING: tk._("Running"),
         source_state.NEVER_RUN: tk._("Never run"),
@@ -130,7 +130,7 @@ harvest_status_report_info: dict[str, Any] = {
     "name": "harvest-status",
     "title": N_("Harvest status"),
     "description": N_(
-        "How the harvest sources are doing: which are overdue, whose newest job had errors, and what it brought."
+        "How the harvest sources are doing: which are late, whose newest job had errors, and what it brought."
     ),
     "option_defaults": None,
     "option_combinations": None,

@@ -6,7 +6,7 @@ import datetime
 
 from . import job_state
 
-INACTIVE, NEVER_RUN, RUNNING, OVERDUE, ERRORS, OK = "inactive", "never run", "running", "overdue", "errors", "ok"
+INACTIVE, NEVER_RUN, RUNNING, LATE, ERRORS, OK = "inactive", "never run", "running", "late", "errors", "ok"
 
 #: How late a job may begin before somebody should look after the workers.
 GRACE = datetime.timedelta(hours=6)
@@ -26,7 +26,7 @@ def of(
     if last_status in job_state.lifecycle.open:
         return RUNNING
     if next_run is not None and now - next_run > GRACE:
-        return OVERDUE
+        return LATE
     if last_status is None:
         return NEVER_RUN
     return ERRORS if errors else OK

@@ -55,17 +55,17 @@ def test_which_datasets_are_counted(script: Any) -> None:
 
 
 def test_what_needs_somebody_stands_first() -> None:
-    """A source that is overdue, one without a job, one that is inactive; and how many there are of each."""
-    never, overdue, inactive = (make_source("scripted", title=title) for title in ("never", "overdue", "inactive"))
-    row: Any = model.Session.get(HarvestSource, overdue["id"])
+    """A source that is late, one without a job, one that is inactive; and how many there are of each."""
+    never, late, inactive = (make_source("scripted", title=title) for title in ("never", "late", "inactive"))
+    row: Any = model.Session.get(HarvestSource, late["id"])
     row.frequency, row.next_run = "DAILY", datetime.datetime.utcnow() - datetime.timedelta(days=2)
     model.Session.get(HarvestSource, inactive["id"]).active = False
     model.Session.commit()
     data = harvest_status()
-    assert [each["source_name"] for each in data["table"]] == [overdue["name"], never["name"], inactive["name"]]
+    assert [each["source_name"] for each in data["table"]] == [late["name"], never["name"], inactive["name"]]
     assert data["num_sources"] == 3
     assert {state: number for state, number in data["states"].items() if number} == {
-        "overdue": 1,
+        "late": 1,
         "never run": 1,
         "inactive": 1,
     }

@@ -167,7 +167,7 @@ def test_the_assets(sysadmin: str) -> None:
 
 
 def test_how_sources_are_doing(script: Script) -> None:
-    """Never run, running, ended with errors, overdue, inactive; and when each is due."""
+    """Never run, running, ended with errors, late, inactive; and when each is due."""
     ids = {name: make_source("scripted", frequency="DAILY")["id"] for name in ("never", "runs", "fails", "late", "off")}
     by_hand = make_source("scripted")["id"]
     start(ids["runs"])
@@ -180,7 +180,7 @@ def test_how_sources_are_doing(script: Script) -> None:
     act("harvest_source_delete", id=ids["off"])
     found = source_status.of_sources([*ids.values(), by_hand, "no-such-source"])
     assert {name: found[each].state for name, each in ids.items()} == {
-        "never": "never run", "runs": "running", "fails": "errors", "late": "overdue", "off": "inactive",
+        "never": "never run", "runs": "running", "fails": "errors", "late": "late", "off": "inactive",
     }  # fmt: skip
     assert "no-such-source" not in found and source_status.of_sources([]) == {}
     assert {name: found[each].is_due for name, each in ids.items()} == {

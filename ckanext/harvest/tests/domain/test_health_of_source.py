@@ -112,7 +112,7 @@ def test_late(given: dict[str, Any], late: bool) -> None:
 def test_late_as_lists_say_it(frequency: str) -> None:
     """The dashboard and the state in lists do not contradict each other."""
     for next_run in (NOW - LATE, NOW - source_state.GRACE, NOW):
-        in_lists = source_state.of(True, next_run, "Finished", 0, NOW) == source_state.OVERDUE
+        in_lists = source_state.of(True, next_run, "Finished", 0, NOW) == source_state.LATE
         assert ("late" in states(source(GOOD, frequency=frequency, next_run=next_run))) is in_lists
 
 
