@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 import requests
+from ckanapi import RemoteCKAN
 
 from ckanext.relay.devstack.processes import environment
 from ckanext.relay.devstack.stack import Stack
@@ -32,7 +34,8 @@ WARM, CALLS = 2, 10
 _SOURCE, _JOB, _DATASET, _RESOURCE = "large-source", "large-job", "dataset-0000007", "resource-0000007-0"
 _OBJECT, _FAILED = "object-7", "object-40"
 
-#: Each endpoint of ours that answers GET with a page, with the addresses that are timed.
+#: Each endpoint of ours that answers GET with a page, with the addresses that are timed; ``{cause}`` is that of most
+#: errors of the large job.
 PAGES: dict[str, tuple[str, ...]] = {
     "harvester.dashboard": (
         *("/harvest/dashboard", "/harvest/dashboard?days=365", "/harvest/dashboard?state=failing"),
@@ -44,7 +47,10 @@ PAGES: dict[str, tuple[str, ...]] = {
     "harvester.clear": (f"/harvest/clear/{_SOURCE}",),
     "harvester.delete": (f"/harvest/delete/{_SOURCE}",),
     "harvester.job_list": (f"/harvest/{_SOURCE}/job", f"/harvest/{_SOURCE}/job?page=2"),
-    "harvester.job_show": (f"/harvest/{_SOURCE}/job/{_JOB}", f"/harvest/{_SOURCE}/job/{_JOB}?page=2"),
+    "harvester.job_show": (
+        *(f"/harvest/{_SOURCE}/job/{_JOB}", f"/harvest/{_SOURCE}/job/{_JOB}?q=reason"),
+        *(f"/harvest/{_SOURCE}/job/{_JOB}?cause={{cause}}", f"/harvest/{_SOURCE}/job/{_JOB}?cause={{cause}}&page=20"),
+    ),
     "harvester.job_show_last": (f"/harvest/{_SOURCE}/job/last",),
     "harvester.job_progress": (f"/harvest/{_SOURCE}/job/{_JOB}/progress",),
     "harvester.job_abort": (f"/harvest/{_SOURCE}/job/{_JOB}/abort",),
@@ -61,13 +67,16 @@ PAGES: dict[str, tuple[str, ...]] = {
         *("/report/broken-links", "/report/harvest-status", "/report/archive-usage", "/report/syndication-status"),
         "/report/tagless-datasets",
     ),
-    "report.org": ("/report/broken-links/organization-1", "/report/broken-links/organization-1?page=2"),
+    "report.org": (
+        *("/report/broken-links/organization-1", "/report/broken-links/organization-1?page=2"),
+        "/report/broken-links/organization-1?q=host-1&sort=dataset_title",
+    ),
     "report.progress": ("/report-progress/broken-links",),
     "syndicate.index": ("/ckan-admin/syndicate",),
     "syndicate.dashboard": ("/ckan-admin/syndicate/dashboard",),
     "syndicate.profile_logs": (
         *(f"/ckan-admin/syndicate/profile/{PROFILE}", f"/ckan-admin/syndicate/profile/{PROFILE}?state=failed"),
-        f"/ckan-admin/syndicate/profile/{PROFILE}?page=1000",
+        f"/ckan-admin/syndicate/profile/{PROFILE}?page=2000",
     ),
     "syndicate_dataset.status": (f"/syndicate/dataset/{_DATASET}",),
     "syndicate.approve": (f"/ckan-admin/syndicate/profile/{PROFILE}/approve",),
@@ -200,11 +209,15 @@ def _run(stack: Stack, command: list[str]) -> str:
 def _timed(stack: Stack) -> Iterator[Timed]:
     paths = [path for paths in PAGES.values() for path in paths] + [*OF_CKAN]
     fragments = {path for endpoint in FRAGMENTS for path in PAGES[endpoint]}
+    with RemoteCKAN(stack.this.url, apikey=stack.this.api_token) as api:
+        causes = api.call_action("harvest_job_error_causes", {"id": _JOB})["results"]
+    cause = quote(causes[0]["cause"])
     with requests.Session() as session:
         session.headers["Authorization"] = stack.this.api_token
         for path in paths:
             session.headers["HX-Request"] = "true" if path in fragments else None
-            times = [_milliseconds(session, stack.this.url, path) for _ in range(WARM + CALLS)][WARM:]
+            address = path.format(cause=cause)
+            times = [_milliseconds(session, stack.this.url, address) for _ in range(WARM + CALLS)][WARM:]
             timed = Timed(path, statistics.median(times), max(times))
             say(timed.line())
             yield timed
