@@ -94,20 +94,20 @@ def received(server: MailServer) -> list[tuple[str, str]]:
 
 def test_the_mail_about_a_job_that_went_well(server: MailServer, source_id: str) -> None:
     """It has the subject of the contract, says what was done, and goes to the people of the organization, once."""
-    job = harvest(source_id)
+    job_id = harvest(source_id).id
     assert received(server) == [("admin@example.org", SUMMARY)]
     text = server.mails[0][2]
     name = model.Package.get(source_id).name
     for part in (
         "Harvest source: Lakes & <rivers>",
-        job.id,
-        f"http://test.ckan.example/harvest/{name}/job/{job.id}",
+        job_id,
+        f"http://test.ckan.example/harvest/{name}/job/{job_id}",
         "Records added: 1",
     ):
         assert part in text
     assert "Configuration: Not specified" in text
     sweep()
-    work_off(runner.Next("mail", job.id))
+    work_off(runner.Next("mail", job_id))
     assert len(server.mails) == 1
 
 
