@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ckanext.relay import ckan_211
-from ckanext.relay.tests.access.roles import ANYBODY, CREATORS, EDITORS, LOGGED_IN, MEMBERS, SYSADMINS
+from ckanext.relay.tests.access.roles import ADMINS, ANYBODY, CREATORS, EDITORS, LOGGED_IN, MEMBERS, SYSADMINS
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ SYNDICATE = (
 _BULK = {"datasets": ["{public_dataset}"], "org_id": "{organization}"}
 #: CKAN's own, to which syndicate adds where they are written by SQL.
 BULK = tuple(
-    Call(action, _BULK, EDITORS) for action in ("bulk_update_private", "bulk_update_public", "bulk_update_delete")
+    Call(action, _BULK, ADMINS) for action in ("bulk_update_private", "bulk_update_public", "bulk_update_delete")
 )
 
 CALLS = (*HARVEST, *ARCHIVER, *REPORT, *SYNDICATE, *(BULK if ckan_211.RUNS else ()))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 import ckanext.relay
 
@@ -26,7 +26,8 @@ _FLAGS = [
 _IMAGES = Path(ckanext.relay.__file__).parents[2] / "docs" / "images"
 _PASSWORD = "correct-horse"
 #: How long a page and what is awaited on it may take, in seconds: there are two cores for a browser and a portal.
-_PATIENCE = 30
+_PATIENCE = 60
+expect.set_options(timeout=_PATIENCE * 1000)
 
 
 def chromium() -> str | None:
