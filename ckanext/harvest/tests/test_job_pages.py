@@ -278,6 +278,16 @@ def test_errors_by_cause(people: People, editor: Visitor) -> None:
     assert shown[4] == f"2 Fetch {OTHERS[0]} Show records"
 
 
+def test_errors_go_with_their_object(people: People) -> None:
+    """ckanext-spatial gives the object of a record that has not changed to the job that imported it."""
+    first = job_with_errors(people.source["id"], Import=["One", "Two"]).id
+    second = job_with_errors(people.source["id"], Import=["Three"])
+    by_guid(second)["guid-0"].harvest_job_id = first
+    model.Session.commit()
+    numbers = {job_id: act("harvest_job_show", id=job_id)["object_error_summary"] for job_id in (first, second.id)}
+    assert {job_id: len(summary) for job_id, summary in numbers.items()} == {first: 3, second.id: 0}
+
+
 def test_the_records_of_a_cause(people: People, editor: Visitor) -> None:
     """Each has a link to what was harvested and to its dataset; they are paged, and the filter stays."""
     job = job_with_errors(

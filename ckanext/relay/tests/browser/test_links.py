@@ -61,7 +61,7 @@ def test_a_link_is_checked_now(page: Callable[..., Page], site: Site, server: We
     visit = page(login="editor")
     visit.goto(f"/dataset/{dataset['name']}")
     assert badges(visit) == ["Link is ok", "Link is ok"]
-    visit.get_by_role("link", name=f"Navigate to resource: {BAD}").click()
+    visit.locator(".resource-item a.heading", has_text=BAD).click()
     server.latency = 3
     for badge in ("The latest check failed", "Link is broken"):
         visit.get_by_role("button", name="Check now").click()
@@ -122,8 +122,9 @@ def test_without_scripts(page: Callable[..., Page], site: Site, server: Web, dat
     server.latency = 0
 
     def is_done() -> bool:
-        visit.get_by_role("link", name="Refresh").click()
-        return visit.get_by_role("link", name="Refresh").count() == 0
+        refresh = visit.locator("#archiver-panel").get_by_role("link", name="Refresh")
+        refresh.click()
+        return refresh.count() == 0
 
     wait_until(is_done, 30)
     assert badges(visit) == ["Link is ok", "The latest check failed"]

@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import Page, expect
 
 from ckanext.harvest.tests.remote_ckan import RemotePortal, dataset
 from ckanext.relay.tests.browser.kit import PHONE, WIDE, assert_accessible, organization, shoot
 from ckanext.relay.tests.waiting import wait_until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
-
     from ckanext.harvest.tests.flow import Site
 
 _TITLES = ["Street trees", "Playgrounds", "Benches", "Lamps", "Fountains", "Paths"]
@@ -70,6 +69,7 @@ def test_a_source_is_made(page: Callable[..., Page], site: Site, city: RemotePor
     assert city.requests[-1][2]["User-Agent"] == name
     assert visit.locator("#field-title").input_value() == name
     if javascript:
+        expect(visit.locator("#field-name")).to_have_value(name)  # CKAN makes it of the title
         assert_accessible(visit)
         shoot(visit, "harvest-source-form")
     else:

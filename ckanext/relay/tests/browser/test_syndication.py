@@ -88,7 +88,7 @@ def test_push_a_dataset_without_scripts(page: Callable[..., Page], site: Site) -
     wait_until(lambda: is_there(site, name), 60)
 
     def is_shown() -> bool:
-        refresh = visit.get_by_role("link", name="Refresh")
+        refresh = visit.locator("#syndication-targets").get_by_role("link", name="Refresh")
         if refresh.count():
             refresh.click()
         return "synced" in visit.inner_text("#syndication")
