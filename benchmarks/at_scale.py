@@ -62,13 +62,7 @@ FROM generate_series(200, %(objects)s, 200) AS n;
 @click.option("--size", "sizes", type=click.IntRange(500), multiple=True, default=SIZES, help="Records of a source.")
 @click.option("--objects", type=click.IntRange(1000), default=OBJECTS, help="Objects in the tables for the actions.")
 @click.option("--record", is_flag=True, help="Write benchmarks/results/scale-DATE.md.")
-@click.option(
-    "--state",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(".relay/bench"),
-    envvar="RELAY_BENCH_STATE",
-    help="Folder for the environment, the databases and the logs.",
-)
+@machine.state_option
 def main(sizes: tuple[int, ...], objects: int, record: bool, state: Path) -> None:
     """Gather large sources, import a part of them into an empty and into a full portal, call actions on full tables."""
     stack = Stack(state / "scale", say=say)

@@ -11,10 +11,26 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
+from types import FrameType
 
+import click
 import psutil
 
 from .sites import HERE, Servers, Site
+
+#: Where a benchmark keeps what it makes.
+state_option = click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(".relay/bench"),
+    envvar="RELAY_BENCH_STATE",
+    help="Folder for the environments, the databases and the logs.",
+)
+
+
+def end_as_interrupted(number: int, frame: FrameType | None) -> None:
+    """End as Ctrl-C does when the process is told to, so that what was started is ended: a handler of signals."""
+    raise KeyboardInterrupt
 
 
 def describe(bench: Servers, replaced: str = "ckanext-harvest") -> dict[str, str]:

@@ -120,13 +120,7 @@ class Timed:
 @click.option("--part", type=click.FloatRange(0.001, 1), default=1.0, help="How much of it all there is.")
 @click.option("--record", is_flag=True, help="Write benchmarks/results/pages-DATE.md.")
 @click.option("--keep", is_flag=True, help="Time the pages of the portal that the last run has filled.")
-@click.option(
-    "--state",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(".relay/bench"),
-    envvar="RELAY_BENCH_STATE",
-    help="Folder for the environment, the databases and the logs.",
-)
+@machine.state_option
 def main(part: float, record: bool, keep: bool, state: Path) -> None:
     """Fill a portal with 1,000,000 harvest objects and 300,000 archivals, and time each page as a sysadmin."""
     sizes = Sizes() if part == 1 else Sizes().smaller(part)

@@ -52,13 +52,7 @@ ANALYZE;
 @click.option("--organizations", type=click.IntRange(1), default=50)
 @click.option("--resources", type=click.IntRange(30), default=30_000)
 @click.option("--record", is_flag=True, help="Write benchmarks/results/reports-DATE.md.")
-@click.option(
-    "--state",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(".relay/bench"),
-    envvar="RELAY_BENCH_STATE",
-    help="Folder for the environment, the databases and the logs.",
-)
+@machine.state_option
 def main(organizations: int, resources: int, record: bool, state: Path) -> None:
     """Generate all reports of a portal with so many organizations and resources, and ask for their pages."""
     stack = Stack(state / "reports", plugins=PLUGINS, say=say)

@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 import click
 
@@ -41,13 +40,7 @@ say = partial(click.echo, err=True)
 @click.option("--profile", is_flag=True, help="Also tell where the time of one worker process goes.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures there.")
 @click.option("--record", is_flag=True, help="Write benchmarks/results/harvest-DATE.md; with --memory and --profile.")
-@click.option(
-    "--state",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(".relay/bench"),
-    envvar="RELAY_BENCH_STATE",
-    help="Folder for the environments, the databases and the logs.",
-)
+@machine.state_option
 @click.option("--reference", type=Path, envvar="RELAY_BENCH_REFERENCE", help="Python that has ckanext-harvest.")
 def main(
     count: int,
@@ -63,7 +56,7 @@ def main(
     reference: Path | None,
 ) -> None:
     """Run the same harvests with PyPI's ckanext-harvest and with this checkout, and compare them."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, machine.end_as_interrupted)
     bench = Bench(state / "stack", reference or state.absolute() / "reference" / "bin" / "python", say)
     comparison = Comparison(bench, data.lines(count, file), runs)
     begun = time.monotonic()
@@ -95,10 +88,6 @@ def _write_record(result: report.Result) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_text(report.record(result, date, shlex.join(["benchmarks/harvest", *sys.argv[1:]])))
     say(f"recorded in {path}")
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 class Comparison:

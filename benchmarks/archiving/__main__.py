@@ -10,7 +10,6 @@ import time
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 import click
 
@@ -28,17 +27,11 @@ say = partial(click.echo, err=True)
 @click.option("--part", type=click.FloatRange(0.01, 1), default=1.0, help="How much of the links of each scenario.")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures there.")
 @click.option("--record", is_flag=True, help="Write benchmarks/results/archive-DATE.md.")
-@click.option(
-    "--state",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path(".relay/bench"),
-    envvar="RELAY_BENCH_STATE",
-    help="Folder for the environments, the databases and the logs.",
-)
+@machine.state_option
 @click.option("--reference", envvar="RELAY_BENCH_ORIGIN", required=True, help="Where ckanext-archiver is taken from.")
 def main(only: tuple[str, ...], part: float, json_file: Path | None, record: bool, state: Path, reference: str) -> None:
     """Archive the same kinds of links with ckanext-archiver and with this checkout, and compare them."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGTERM, machine.end_as_interrupted)
     bench = ArchiveBench(state / "archive-stack", state.absolute() / "archiver" / "bin" / "python", say)
     bench.down()  # what an earlier run that was killed has left
     sizes = Sizes() if part == 1 else Sizes().smaller(part)
@@ -61,10 +54,6 @@ def main(only: tuple[str, ...], part: float, json_file: Path | None, record: boo
         path = HERE / "results" / f"archive-{date}.md"
         path.write_text(table.record(result, date, shlex.join(["benchmarks/archive", *sys.argv[1:]])))
         say(f"recorded in {path}")
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -35,6 +35,7 @@ def get_helpers() -> dict[str, Any]:
             harvest_facet_label,
             harvest_facet_labels,
             harvest_source_states,
+            harvest_source_state_names,
         )
     }
 
@@ -144,6 +145,11 @@ def get_harvest_source(source_id: str | None = None) -> dict[str, Any] | None:
 def harvest_source_states(source_ids: Sequence[str]) -> dict[str, source_status.SourceStatus]:
     """Return how each of these sources is doing, by its id; one that is not there is left out."""
     return source_status.of_sources(source_ids)
+
+
+def harvest_source_state_names() -> dict[str, str]:
+    """Return what each state of a source is called."""
+    return source_status.names()
 
 
 def harvest_facet_label(item: dict[str, Any] | str | None) -> str:

@@ -7,8 +7,6 @@ from collections import Counter
 from typing import Any
 
 import ckan.plugins.toolkit as tk
-import sqlalchemy as sa
-from ckan import model
 
 from ckanext.relay import clock
 from ckanext.relay.errors import redact
@@ -17,15 +15,11 @@ from ckanext.report.interfaces import IReport
 from ckanext.report.lib import Plot
 from ckanext.report.visibility import Viewer, visible_rows
 
+from . import source_status
 from .domain import source_state
-from .model import HarvestJob, HarvestSource, stats
+from .model import dashboard, stats
 
 __all__ = ["IReport", "harvest_status", "harvest_status_report_info"]
-
-_source = HarvestSource.__table__
-_job = HarvestJob.__table__
-_package = model.Package.__table__
-_group = model.Group.__table__
 
 #: What needs somebody to look at it stands first.
 _ORDER = (
@@ -36,8 +30,8 @@ _ORDER = (
 
 def harvest_status() -> dict[str, Any]:
     """Return a row for each source that was not deleted, with what its newest job came to, and how many are how."""
-    sources = _sources()
-    jobs = _newest_jobs([source.id for source in sources])
+    sources = dashboard.sources(None)
+    jobs = dashboard.last_jobs([source.id for source in sources])
     counts = stats.job_stats([job.id for job in jobs.values()])
     datasets = stats.datasets_by_source()
     now = clock.now()
@@ -70,29 +64,6 @@ def harvest_status() -> dict[str, Any]:
     return _summed({"table": rows})
 
 
-def _sources() -> list[Any]:
-    columns = ("id", "title", "url", "type", "frequency", "next_run", "active")
-    query = sa.select(
-        *(_source.c[name] for name in columns),
-        _package.c.name,
-        _group.c.title.label("group_title"),
-        _group.c.name.label("group_name"),
-    )
-    tables = _source.join(_package, _package.c.id == _source.c.id).outerjoin(
-        _group, _group.c.id == _package.c.owner_org
-    )
-    rows = model.Session.execute(query.select_from(tables).where(_package.c.state == model.State.ACTIVE))
-    return list(rows)
-
-
-def _newest_jobs(source_ids: list[str]) -> dict[str, Any]:
-    columns = ("id", "source_id", "status", "created", "gather_started", "finished")
-    newest = sa.select(*(_job.c[name] for name in columns)).distinct(_job.c.source_id)
-    newest = newest.where(_job.c.source_id.in_(source_ids))
-    rows = model.Session.execute(newest.order_by(_job.c.source_id, _job.c.created.desc()))
-    return {row.source_id: row for row in rows}
-
-
 def _iso(time: datetime.datetime | None) -> str | None:
     return time.isoformat() if time else None
 
@@ -109,21 +80,9 @@ def _visible(data: dict[str, Any], viewer: Viewer) -> dict[str, Any]:
 
 def _plot(data: dict[str, Any], _options: dict[str, Any]) -> Plot:
     counts = Counter(row["state"] for row in data["table"])
-    words = _words()
+    words = source_status.names()
     rows = [[words[state], counts[state]] for state in _ORDER if counts[state]]
     return Plot(tk._("Sources by state"), (tk._("State"), tk._("Sources")), rows)
-
-
-def _words() -> dict[str, str]:
-    """Return what each state is called in the language of the reader."""
-    return {
-        source_state.LATE: tk._("Late"),
-        source_state.ERRORS: tk._("Errors"),
-        source_state.RUNNING: tk._("Running"),
-        source_state.NEVER_RUN: tk._("Never run"),
-        source_state.OK: tk._("OK"),
-        source_state.INACTIVE: tk._("Inactive"),
-    }
 
 
 harvest_status_report_info: dict[str, Any] = {

@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import ckan.plugins.toolkit as tk
 import sqlalchemy as sa
 from ckan import model
 
 from ckanext.relay import clock, lease
 
 from .domain import job_state, source_state
-from .model import HarvestJob, HarvestSource, jobs, lease_table, stats
+from .model import HarvestSource, dashboard, jobs, lease_table, stats
 
 _source = HarvestSource.__table__
-_job = HarvestJob.__table__
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def of_sources(source_ids: Sequence[str], with_counts: bool = True) -> dict[str,
         return {}
     columns = [_source.c[name] for name in ("id", "active", "frequency", "next_run")]
     found = list(model.Session.execute(sa.select(*columns).where(_source.c.id.in_(source_ids))))
-    newest = _newest_jobs(source_ids)
+    newest = dashboard.last_jobs(source_ids)
     ended = [job.id for job in newest.values() if job.status in job_state.lifecycle.final]
     counts = stats.job_stats(ended) if ended and with_counts else {}
     now = clock.now()
@@ -62,16 +62,21 @@ def of_source(source_id: str) -> SourceStatus | None:
     return of_sources([source_id]).get(source_id)
 
 
+def names() -> dict[str, str]:
+    """Return what each state is called in the language of the reader."""
+    return {
+        source_state.LATE: tk._("Late"),
+        source_state.ERRORS: tk._("Errors"),
+        source_state.RUNNING: tk._("Running"),
+        source_state.NEVER_RUN: tk._("Never run"),
+        source_state.OK: tk._("OK"),
+        source_state.INACTIVE: tk._("Inactive"),
+    }
+
+
 def is_being_cleared(source_id: str) -> bool:
     """Tell whether somebody removes what a source has brought just now; no job can be started meanwhile."""
     return lease.alive(lease_table, jobs.clear_task(source_id)) > 0
-
-
-def _newest_jobs(source_ids: Sequence[str]) -> dict[str, Any]:
-    columns = [_job.c[name] for name in ("id", "source_id", "status", "created", "gather_started")]
-    newest = sa.select(*columns).distinct(_job.c.source_id).where(_job.c.source_id.in_(source_ids))
-    rows = model.Session.execute(newest.order_by(_job.c.source_id, _job.c.created.desc()))
-    return {row.source_id: row for row in rows}
 
 
 def _status(source: Any, job: Any, counts: dict[str, dict[str, int]], now: datetime.datetime) -> SourceStatus:

@@ -65,6 +65,11 @@ def _said(error: Any) -> str:
     return str(getattr(error, "message", None) or "")
 
 
+def in_words(error: tk.ValidationError) -> str:
+    """Return what was wrong with a request, for a message on a page."""
+    return " ".join(str(message) for messages in error.error_dict.values() for message in messages)
+
+
 # -- pages
 
 

@@ -169,7 +169,7 @@ def _refresh(found: Report, options: dict[str, Any]) -> Any:
     except tk.NotAuthorized as error:
         tk.abort(401, str(error.message or tk._("Only sysadmins can generate reports")))
     except tk.ValidationError as error:
-        tk.h.flash_error(" ".join(str(message) for messages in error.error_dict.values() for message in messages))
+        tk.h.flash_error(pages.in_words(error))
     arguments = {name: value for name, value in tk.request.args.items() if name not in ("page", "refresh")}
     return tk.redirect_to(_address(found, options.get("organization"), arguments))
 

@@ -35,7 +35,7 @@ def organization_not_owns_dataset(pkg: model.Package) -> bool:
 
 def get_helpers() -> dict[str, Any]:
     """Return the template helpers by name."""
-    own = (syndicate_panel, syndicate_flags, syndicate_without_flags)
+    own = (syndicate_panel, syndicate_state_names, syndicate_flags, syndicate_without_flags)
     return {helper.__name__: helper for helper in own}
 
 
@@ -47,6 +47,11 @@ def syndicate_panel(dataset_id: str) -> Panel | None:
         return panel.of(tk.get_action("syndicate_status")(pages.context(), {"id": dataset_id}))
     except tk.NotAuthorized:
         return None
+
+
+def syndicate_state_names() -> dict[str, str]:
+    """Return what each state of a dataset at a target is called."""
+    return panel.state_names()
 
 
 def syndicate_flags(data: Mapping[str, Any]) -> list[Flag]:

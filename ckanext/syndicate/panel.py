@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import ckan.plugins.toolkit as tk
 
+from ckanext.relay import clock
+
 from . import status
 from .explanations import advise_publisher
 
@@ -101,6 +103,20 @@ def _line(found: Mapping[str, Any], is_sysadmin: bool) -> Line:
     )
 
 
+def state_names() -> dict[str, str]:
+    """Return what each state of a line is called in the language of the reader."""
+    return {
+        status.FAILED: tk._("failed"),
+        status.HELD: tk._("held"),
+        status.WAITING: tk._("waiting"),
+        status.UNKNOWN: tk._("unknown"),
+        status.SYNCED: tk._("synced"),
+        status.PRIVATE: tk._("private"),
+        status.DELETED: tk._("deleted"),
+        MISSING: tk._("not there yet"),
+    }
+
+
 def host_of(url: str) -> str:
     """Return the host of an address, '' if there is none."""
     try:
@@ -116,8 +132,7 @@ def _button(state: str, entry: Mapping[str, Any], is_selected: bool) -> str:
 
 
 def _is_put_off(entry: Mapping[str, Any]) -> bool:
-    now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
-    return bool(entry.get("due")) and datetime.datetime.fromisoformat(entry["due"]) > now
+    return bool(entry.get("due")) and datetime.datetime.fromisoformat(entry["due"]) > clock.now()
 
 
 def _reason(skipped: str | None) -> str:

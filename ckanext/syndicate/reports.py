@@ -21,7 +21,7 @@ from ckanext.report.interfaces import IReport
 from ckanext.report.lib import Plot
 from ckanext.report.visibility import Viewer
 
-from . import profiles, status
+from . import panel, profiles, status
 
 __all__ = [
     "IReport",
@@ -153,7 +153,7 @@ def _visible(data: dict[str, Any], viewer: Viewer) -> dict[str, Any]:
 
 def _plot(data: dict[str, Any], options: dict[str, Any]) -> Plot | None:
     """Return how many datasets are in which state; at each target, if these are what is listed."""
-    names = _words()
+    names = panel.state_names()
     if options.get("profile") or options.get("state"):
         counts = Counter(row["state"] for row in data["table"])
         rows: list[Any] = [[names[state], counts[state]] for state in status.STATES if counts[state]]
@@ -162,18 +162,6 @@ def _plot(data: dict[str, Any], options: dict[str, Any]) -> Plot | None:
     rows = [[row["profile"], *(row[state] for state in used)] for row in data["table"]]
     columns = (tk._("Target"), *(names[state] for state in used))
     return Plot(tk._("Datasets by target and state"), columns, rows, stacked=True) if used else None
-
-
-def _words() -> dict[str, str]:
-    return {
-        status.FAILED: tk._("failed"),
-        status.HELD: tk._("held"),
-        status.WAITING: tk._("waiting"),
-        status.UNKNOWN: tk._("unknown"),
-        status.SYNCED: tk._("synced"),
-        status.PRIVATE: tk._("private"),
-        status.DELETED: tk._("deleted"),
-    }
 
 
 def syndication_status_option_combinations() -> Iterator[dict[str, Any]]:

@@ -16,7 +16,7 @@ import psycopg2
 from psycopg2.extras import execute_values
 
 from ckanext.archiver.tests.web import Web, content
-from ckanext.harvest.tests.flow import Site, emptied
+from ckanext.harvest.tests.flow import Site, emptied, restored
 from ckanext.relay.devstack.stack import Stack
 from ckanext.relay.tests.waiting import wait_until
 
@@ -27,27 +27,18 @@ PLUGINS = "activity harvest ckan_harvester archiver testipipe"
 @contextlib.contextmanager
 def archiving(stack: Stack, **settings: str) -> Iterator[Site]:
     """Start this portal, empty, with the archiver; afterwards it is as it was."""
-    portal = stack.this
-    before = portal.plugins, dict(portal.settings)
     folder = archive_dir(stack)
     shutil.rmtree(folder, ignore_errors=True)
-    portal.plugins = PLUGINS
     own = {
         "ckanext-archiver.archive_dir": str(folder),
         "ckanext.archiver.host_delay": "0",
         # nothing is checked but what is asked for
         "ckanext.archiver.recheck_budget": "0",
     }
-    portal.settings.update({**own, **settings})
-    try:
+    with restored(stack, "this"):
+        stack.this.plugins = PLUGINS
+        stack.this.settings.update({**own, **settings})
         yield emptied(stack, "this")
-    finally:
-        stack.beat.stop()
-        stack.worker.stop()
-        portal.stop()
-        portal.plugins = before[0]
-        portal.settings.clear()
-        portal.settings.update(before[1])
 
 
 def archive_dir(stack: Stack) -> Path:

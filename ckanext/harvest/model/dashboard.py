@@ -1,4 +1,4 @@
-"""What the dashboard says about all sources: a few queries, however many there are."""
+"""What the dashboard, lists and reports say about many sources: a few queries, however many there are."""
 
 from __future__ import annotations
 
@@ -60,6 +60,15 @@ def id_of(name: str) -> str | None:
     """Return the id of the source of this name, or None if there is none."""
     query = sa.select(_package.c.id).where(_package.c.name == name, _package.c.type == "harvest")
     return model.Session.execute(query).scalar()
+
+
+def last_jobs(source_ids: Sequence[str]) -> dict[str, Any]:
+    """Return the newest job of each source by the id of the source, with the columns that say how far it is; sources
+    without any are not there."""
+    columns = (_job.c[name] for name in ("id", "source_id", "status", "created", "gather_started", "finished"))
+    newest = sa.select(*columns).distinct(_job.c.source_id).where(_job.c.source_id.in_(source_ids))
+    rows = model.Session.execute(newest.order_by(_job.c.source_id, _job.c.created.desc()))
+    return {row.source_id: row for row in rows}
 
 
 def newest_runs(source_ids: Sequence[str]) -> dict[str, list[tuple[str, Run]]]:

@@ -48,6 +48,22 @@ def emptied(stack: Stack, *portals: str) -> Site:
     return Site(stack)
 
 
+@contextmanager
+def restored(stack: Stack, *portals: str) -> Iterator[None]:
+    """Stop worker, beat and portals after the block, and give the portals the plugins and settings of before."""
+    before = [(each, each.plugins, dict(each.settings)) for each in (stack.portals[name] for name in portals)]
+    try:
+        yield
+    finally:
+        stack.beat.stop()
+        stack.worker.stop()
+        for portal, plugins, settings in before:
+            portal.stop()
+            portal.plugins = plugins
+            portal.settings.clear()
+            portal.settings.update(settings)
+
+
 class Site:
     """A portal, this one unless named, as whoever runs it sees it."""
 

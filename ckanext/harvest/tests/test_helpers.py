@@ -37,7 +37,7 @@ def test_they_are_there_for_templates() -> None:
         "package_list_for_source", "package_count_for_source", "harvesters_info", "harvester_types",
         "harvest_frequencies", "link_for_harvest_object", "harvest_source_extra_fields", "get_harvest_source",
         "harvest_facet_label", "harvest_facet_labels", "harvest_source_states", "harvest_provenance",
-        "harvest_visible_source",
+        "harvest_source_state_names", "harvest_visible_source",
     }  # fmt: skip
     for name in helpers.get_helpers():
         assert getattr(tk.h, name)

@@ -200,7 +200,7 @@ def job_retry(source: str, id: str) -> Any:
     try:
         made = pages.call("harvest_job_retry", {"id": job["id"]})
     except tk.ValidationError as error:
-        tk.h.flash_error(_in_words(error))
+        tk.h.flash_error(pages.in_words(error))
         return tk.redirect_to(_job_url(shown, id))
     tk.h.flash_success(tk._("A job with the failed records was started."))
     return tk.redirect_to(_job_url(shown, made["id"]))
@@ -226,7 +226,7 @@ def job_history_clear(source: str) -> Any:
     try:
         pages.call("harvest_source_job_history_clear", {"id": shown["id"], "keep_current": True})
     except tk.ValidationError as error:
-        tk.h.flash_error(_in_words(error))
+        tk.h.flash_error(pages.in_words(error))
     else:
         tk.h.flash_success(tk._("The job history was cleared."))
     return tk.redirect_to(page)
@@ -242,7 +242,3 @@ def _require(action: str, data_dict: dict[str, Any]) -> None:
 
 def _job_url(source: dict[str, Any], job_id: str) -> str:
     return str(tk.url_for("harvester.job_show", source=source["name"], id=job_id))
-
-
-def _in_words(error: tk.ValidationError) -> str:
-    return " ".join(str(message) for messages in error.error_dict.values() for message in messages)

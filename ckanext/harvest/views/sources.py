@@ -146,7 +146,7 @@ def _clear(source: dict[str, Any]) -> None:
     try:
         pages.call("harvest_source_clear", {"id": source["id"]})
     except tk.ValidationError as error:
-        tk.h.flash_error(_in_words(error))
+        tk.h.flash_error(pages.in_words(error))
     else:
         tk.h.flash_success(tk._("All datasets and jobs of this source were removed."))
 
@@ -216,10 +216,6 @@ def _admin_url(source: dict[str, Any]) -> str:
 
 def _to_admin(source: dict[str, Any]) -> Response:
     return tk.redirect_to(_admin_url(source))
-
-
-def _in_words(error: tk.ValidationError) -> str:
-    return " ".join(str(message) for messages in error.error_dict.values() for message in messages)
 
 
 # -- the form

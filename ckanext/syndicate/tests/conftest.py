@@ -83,6 +83,24 @@ def syndicate_portal(clean_syndicate: None, clean_index: None, app: Any) -> Iter
 
 
 @pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Profiles for which the workers were told to begin."""
+    from ckanext.syndicate import tasks
+
+    found: list[str] = []
+    monkeypatch.setattr(tasks, "push_now", lambda ids, lane="priority": found.extend(ids))
+    return found
+
+
+@pytest.fixture
+def admin() -> dict[str, str]:
+    """The headers of a sysadmin; for those who have a portal."""
+    from ckanext.archiver.tests.portal import make_sysadmin
+
+    return dict(make_sysadmin()["headers"])
+
+
+@pytest.fixture
 def cli(cli: Any) -> Any:
     """CKAN's runner of commands, which keeps what they print apart from what they log."""
     cli.mix_stderr = False  # as click does from 8.2 on; CKAN 2.11 has an older one

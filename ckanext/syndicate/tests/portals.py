@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 import requests
 
-from ckanext.harvest.tests.flow import QUICK, Site, emptied, wait_until
+from ckanext.harvest.tests.flow import QUICK, Site, emptied, restored, wait_until
 from ckanext.relay.devstack import portal as devstack_portal
 from ckanext.relay.devstack.portal import Portal, Worker
 from ckanext.relay.devstack.stack import LOOPBACK, Stack
@@ -145,9 +145,13 @@ def pair(stack: Stack, **settings: str) -> Iterator[Pair]:
 
     :param settings: of A, on top of those that both have
     """
-    before = [(portal, portal.plugins, dict(portal.settings)) for portal in (stack.this, stack.source)]
     worker_b = WorkerWithBeat(stack.state, stack.source, "worker-source", concurrency=1)
-    with talkative(), TargetProxy(stack.source.url) as to_b, TargetProxy(stack.this.url) as to_a:
+    with (
+        talkative(),
+        TargetProxy(stack.source.url) as to_b,
+        TargetProxy(stack.this.url) as to_a,
+        restored(stack, "this", "source"),
+    ):
         configure(stack.this, stack.source, to_b, "a")
         configure(stack.source, stack.this, to_a, "b")
         stack.this.settings.update(settings)
@@ -156,13 +160,6 @@ def pair(stack: Stack, **settings: str) -> Iterator[Pair]:
             yield Pair(Site(stack), Site(stack, "source"), to_b, to_a, worker_b)
         finally:
             worker_b.stop()
-            stack.beat.stop()
-            stack.worker.stop()
-            for portal, plugins, old in before:
-                portal.stop()
-                portal.plugins = plugins
-                portal.settings.clear()
-                portal.settings.update(old)
 
 
 @contextlib.contextmanager

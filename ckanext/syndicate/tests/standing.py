@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 from ckan import model
 from ckan.tests import factories
@@ -16,6 +17,12 @@ from ckanext.syndicate.model.tables import copy_table, outbox_table, target_tabl
 NOW = datetime.datetime(2026, 3, 1, 12)
 PROFILE = "ckanext.syndicate.profile."
 TOKEN = "t0ken-of-the-target-1234"
+#: Marks of tests on an empty portal with one profile, at whose target nobody answers.
+ODP = [
+    pytest.mark.ckan_config(f"{PROFILE}odp.ckan_url", "https://odp.example"),
+    pytest.mark.ckan_config(f"{PROFILE}odp.api_key", TOKEN),
+    pytest.mark.usefixtures("syndicate_portal", "ckan_config"),
+]
 
 
 def make_dataset(flag: str = "syndicate", **fields: Any) -> dict[str, Any]:

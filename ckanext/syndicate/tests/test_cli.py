@@ -49,14 +49,6 @@ def plain(target: Target, ckan_config: Any) -> Iterator[None]:
 
 
 @pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Profiles for which the workers were told to begin."""
-    found: list[str] = []
-    monkeypatch.setattr(tasks, "push_now", lambda ids, lane="priority": found.extend(ids))
-    return found
-
-
-@pytest.fixture
 def run(cli: Any, sent: list[str]) -> Any:
     """Runs a command and returns its result; what it prints must be there without a terminal, too."""
 

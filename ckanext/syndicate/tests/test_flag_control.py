@@ -12,9 +12,9 @@ from ckan import model
 from ckan.tests import factories
 from werkzeug.datastructures import ImmutableMultiDict
 
-from ckanext.archiver.tests.portal import make_sysadmin, make_user
+from ckanext.archiver.tests.portal import make_user
 from ckanext.syndicate.flag_control import with_extras
-from ckanext.syndicate.tests.standing import PROFILE, TOKEN, rows
+from ckanext.syndicate.tests.standing import ODP, PROFILE, rows
 
 Form = dict[str, Any]
 
@@ -57,16 +57,7 @@ class Schemes(p.SingletonPlugin):
 
 OWN_PLUGINS = {"typed": Typed, "schemes": Schemes}
 
-pytestmark = [
-    pytest.mark.ckan_config(f"{PROFILE}odp.ckan_url", "https://odp.example"),
-    pytest.mark.ckan_config(f"{PROFILE}odp.api_key", TOKEN),
-    pytest.mark.usefixtures("syndicate_portal", "ckan_config"),
-]
-
-
-@pytest.fixture
-def admin() -> dict[str, str]:
-    return dict(make_sysadmin()["headers"])
+pytestmark = ODP
 
 
 def form_at(app: Any, path: str, headers: dict[str, str]) -> BeautifulSoup:

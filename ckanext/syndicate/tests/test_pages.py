@@ -9,13 +9,13 @@ import pytest
 from bs4 import BeautifulSoup, Tag
 from ckan.tests import factories
 
-from ckanext.archiver.tests.portal import make_sysadmin, make_user
-from ckanext.syndicate import tasks
+from ckanext.archiver.tests.portal import make_user
 from ckanext.syndicate.domain.states import Cause
 from ckanext.syndicate.explanations import advise, advise_publisher, explain
 from ckanext.syndicate.tests.rows import clear
 from ckanext.syndicate.tests.standing import (
     NOW,
+    ODP,
     PROFILE,
     TOKEN,
     add_copy,
@@ -26,29 +26,12 @@ from ckanext.syndicate.tests.standing import (
     rows,
 )
 
-pytestmark = [
-    pytest.mark.ckan_config(f"{PROFILE}odp.ckan_url", "https://odp.example"),
-    pytest.mark.ckan_config(f"{PROFILE}odp.api_key", TOKEN),
-    pytest.mark.usefixtures("syndicate_portal", "ckan_config"),
-]
+pytestmark = ODP
 
 DASHBOARD = "/ckan-admin/syndicate/dashboard"
 LOGS = "/ckan-admin/syndicate/profile/odp"
 APPROVE = f"{LOGS}/approve"
 FAR = datetime.datetime(2999, 1, 1)
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Profiles for which the workers were told to begin."""
-    found: list[str] = []
-    monkeypatch.setattr(tasks, "push_now", lambda ids, lane="priority": found.extend(ids))
-    return found
-
-
-@pytest.fixture
-def admin() -> dict[str, str]:
-    return dict(make_sysadmin()["headers"])
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from ckanext.syndicate import explanations, status
 from ckanext.syndicate.domain.states import Cause
 from ckanext.syndicate.tests.standing import (
     NOW,
+    ODP,
     PROFILE,
     TOKEN,
     add_copy,
@@ -22,11 +23,7 @@ from ckanext.syndicate.tests.standing import (
     make_dataset,
 )
 
-pytestmark = [
-    pytest.mark.ckan_config(f"{PROFILE}odp.ckan_url", "https://odp.example"),
-    pytest.mark.ckan_config(f"{PROFILE}odp.api_key", TOKEN),
-    pytest.mark.usefixtures("syndicate_portal", "ckan_config"),
-]
+pytestmark = ODP
 
 
 def only_target() -> status.TargetStatus:

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from bs4 import BeautifulSoup
 
-from ckanext.archiver.tests.portal import make_sysadmin, make_user
-from ckanext.syndicate import config, tasks
+from ckanext.archiver.tests.portal import make_user
+from ckanext.syndicate import config
 from ckanext.syndicate.tests.standing import (
     NOW,
+    ODP,
     PROFILE,
     TOKEN,
     add_copy,
@@ -23,27 +24,10 @@ from ckanext.syndicate.tests.standing import (
 )
 from ckanext.syndicate.views import targets as pages_of_targets
 
-pytestmark = [
-    pytest.mark.ckan_config(f"{PROFILE}odp.ckan_url", "https://odp.example"),
-    pytest.mark.ckan_config(f"{PROFILE}odp.api_key", TOKEN),
-    pytest.mark.usefixtures("syndicate_portal", "ckan_config"),
-]
+pytestmark = ODP
 
 DASHBOARD = "/ckan-admin/syndicate/dashboard"
 LOGS = "/ckan-admin/syndicate/profile/odp"
-
-
-@pytest.fixture
-def sent(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Profiles for which the workers were told to begin."""
-    found: list[str] = []
-    monkeypatch.setattr(tasks, "push_now", lambda ids, lane="priority": found.extend(ids))
-    return found
-
-
-@pytest.fixture
-def admin() -> dict[str, str]:
-    return dict(make_sysadmin()["headers"])
 
 
 def page(app: Any, path: str, headers: dict[str, str]) -> BeautifulSoup:

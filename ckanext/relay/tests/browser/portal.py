@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from ckanext.harvest.tests.flow import Site, emptied
+from ckanext.harvest.tests.flow import Site, emptied, restored
 from ckanext.relay.devstack.stack import Stack
 
 #: Plugins of the tests, as if they came from pip.
@@ -29,20 +29,10 @@ def visited(stack: Stack, folder: Path) -> Iterator[Site]:
 
     :param folder: empty; the plugins of the tests are installed there
     """
-    portal = stack.this
-    before = portal.plugins, dict(portal.settings)
-    portal.plugins = PLUGINS
-    portal.settings.update(_settings(stack))
-    with _installed(folder):
-        try:
-            yield emptied(stack, "source", "this")
-        finally:
-            stack.beat.stop()
-            stack.worker.stop()
-            portal.stop()
-            portal.plugins = before[0]
-            portal.settings.clear()
-            portal.settings.update(before[1])
+    with _installed(folder), restored(stack, "this"):
+        stack.this.plugins = PLUGINS
+        stack.this.settings.update(_settings(stack))
+        yield emptied(stack, "source", "this")
 
 
 def _settings(stack: Stack) -> dict[str, str]:

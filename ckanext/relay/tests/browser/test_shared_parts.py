@@ -34,6 +34,7 @@ def test_a_plot(page: Callable[..., Page]) -> None:
     visit = page()
     visit.goto(PARTS)
     canvas = visit.locator("#records canvas")
+    canvas.wait_for()  # CKAN begins with modules when it has the texts of the language, which may be after the page is
     assert canvas.is_visible() and not visit.locator("#records table").is_visible()
     points = visit.evaluate("Chart.getChart(document.querySelector('#records canvas')).data")
     assert points["labels"] == ["Monday", "Tuesday", "Wednesday"]
