@@ -80,7 +80,7 @@ def main(sizes: tuple[int, ...], objects: int, record: bool, state: Path) -> Non
     finally:
         stack.down()
     if record:
-        path = machine.record("scale", "Large sources and full tables", lines)
+        path = machine.record("scale", "Large sources and full tables", machine.here(lines))
         say(f"recorded in {path}")
 
 

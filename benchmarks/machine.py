@@ -7,7 +7,7 @@ import platform
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
@@ -54,16 +54,35 @@ def this_machine() -> dict[str, str]:
     }
 
 
-def record(name: str, title: str, figures: Iterable[str]) -> Path:
-    """Write ``results/NAME-DATE.md``: the figures of ``benchmarks/NAME`` with the command and this machine."""
+def record(name: str, title: str, sections: Iterable[str], remark: str = "") -> Path:
+    """Write ``results/NAME-DATE.md``: what ``benchmarks/NAME`` has to say, with the command.
+
+    :param sections: in Markdown
+    :param remark: stands beside the command
+    """
     date = datetime.now(timezone.utc).strftime("%Y-%m-%d")
     path = HERE / "results" / f"{name}-{date}.md"
     path.parent.mkdir(exist_ok=True)
-    about = "\n".join(f"- {key}: {value}" for key, value in this_machine().items())
-    told = "\n".join(figures)
-    command = shlex.join([f"benchmarks/{name}", *sys.argv[1:]])
-    path.write_text(f"# {title}, {date}\n\n`{command}`\n\n{about}\n\n```\n{told}\n```\n")
+    # where folders are is of this machine alone
+    given = ["FOLDER" if Path(argument).is_dir() else argument for argument in sys.argv[1:]]
+    command = shlex.join([f"benchmarks/{name}", *given])
+    path.write_text("\n\n".join([f"# {title}, {date}", f"`{command}`{remark}", *sections]) + "\n")
     return path
+
+
+def listed(about: Mapping[str, str]) -> str:
+    """Return what a machine is like as a list in Markdown."""
+    return "\n".join(f"- {key}: {value}" for key, value in about.items())
+
+
+def code(lines: Iterable[str]) -> str:
+    """Return lines that keep their places in Markdown."""
+    return "\n".join(["```", *lines, "```"])
+
+
+def here(lines: Iterable[str]) -> list[str]:
+    """Return the sections of a record that has this machine and nothing but lines."""
+    return [listed(this_machine()), code(lines)]
 
 
 def _model() -> str:

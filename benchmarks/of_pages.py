@@ -151,7 +151,7 @@ def main(part: float, record: bool, keep: bool, state: Path) -> None:
     ]
     click.echo("\n".join(lines))
     if record:
-        path = machine.record("pages", "Pages of a full portal", lines)
+        path = machine.record("pages", "Pages of a full portal", machine.here(lines))
         say(f"recorded in {path}")
 
 

@@ -71,7 +71,7 @@ def main(organizations: int, resources: int, record: bool, state: Path) -> None:
     finally:
         stack.down()
     if record:
-        path = machine.record("reports", "Reports of a large portal", lines)
+        path = machine.record("reports", "Reports of a large portal", machine.here(lines))
         say(f"recorded in {path}")
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from . import machine
+from .figures import Target, target_lines
 from .scenarios import CHANGED, FIRST, FORCED, INCREMENTAL, SCENARIOS, Run, Scenario
 
 REFERENCE, TWO, ONE = "reference", "ours-2", "ours-1"
@@ -13,14 +16,6 @@ TITLES = {REFERENCE: "ckanext-harvest", TWO: "ours, 2 proc.", ONE: "ours, 1 proc
 
 #: Peak memory with four times as many records, compared to that with as many as in the table.
 MEMORY_ALLOWED = 1.1
-
-
-@dataclass(frozen=True)
-class Target:
-    what: str
-    wanted: str
-    got: str
-    met: bool | None  # None: not measured
 
 
 @dataclass
@@ -146,14 +141,6 @@ def _memory(result: Result) -> Target:
     return Target(what, wanted, f"{many / few:.2f}x", many / few <= MEMORY_ALLOWED)
 
 
-def target_lines(result: Result) -> str:
-    words = {True: "met", False: "MISSED", None: "-"}
-    return "\n".join(
-        f"{words[target.met]:<7} {target.what:<48} wanted {target.wanted}, got {target.got}"
-        for target in targets(result)
-    )
-
-
 METHOD = """\
 Times are wall times of the fastest of the runs, from the call of ``harvest_job_create`` until the last object is done
 and found by searches; all other figures are those of that run. ckanext-harvest runs its gather consumer and its fetch
@@ -161,15 +148,14 @@ consumer (two processes, which do not overlap) and stands in both ratios. Each r
 and Solr core. How each figure is got is said in benchmarks/README.rst."""
 
 
-def record(result: Result, date: str, command: str) -> str:
-    parts = [
-        f"# Harvest, side by side, {date}",
-        f"`{command}`: {result.count} datasets.",
+def record(result: Result) -> Path:
+    """Write the record."""
+    sections = [
         METHOD,
-        "## Machine\n\n" + "\n".join(f"- {key}: {value}" for key, value in result.machine.items()),
-        f"## Figures\n\n```\n{table(result)}\n```",
-        f"## Targets\n\n```\n{target_lines(result)}\n```",
+        f"## Machine\n\n{machine.listed(result.machine)}",
+        f"## Figures\n\n{machine.code([table(result)])}",
+        f"## Targets\n\n{machine.code(target_lines(targets(result)))}",
     ]
     if result.profile:
-        parts.append(f"## Where the time of one worker goes\n\n```\n{result.profile.strip()}\n```")
-    return "\n\n".join(parts) + "\n"
+        sections.append(f"## Where the time of one worker goes\n\n{machine.code([result.profile.strip()])}")
+    return machine.record("harvest", "Harvest, side by side", sections, f": {result.count} datasets.")

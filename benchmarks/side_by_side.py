@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import shlex
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +16,7 @@ import click
 from ckanext.relay.devstack.processes import environment
 
 from . import data, floor, machine, report
+from .figures import target_lines
 from .scenarios import CHANGED, FIRST, GONE, SCENARIOS, SOURCE, Ours, Reference, Run, Scenario, Side, check, measure
 from .sites import HERE, Bench
 from .source import Source
@@ -73,21 +72,13 @@ def main(
         say("ending what was started …")
         bench.down()
         # Also when it was interrupted, or a later part failed: what was measured until then.
-        click.echo(f"{report.table(comparison.result)}\n\n{report.target_lines(comparison.result)}")
+        click.echo("\n".join([report.table(comparison.result), "", *target_lines(report.targets(comparison.result))]))
         click.echo(comparison.result.profile)
     say(f"took {(time.monotonic() - begun) / 60:.1f} minutes")
     if json_file:
         json_file.write_text(json.dumps(comparison.result.as_dict(), indent=1))
     if record:
-        _write_record(comparison.result)
-
-
-def _write_record(result: report.Result) -> None:
-    date = datetime.now(timezone.utc).strftime("%Y-%m-%d")
-    path = HERE / "results" / f"harvest-{date}.md"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(report.record(result, date, shlex.join(["benchmarks/harvest", *sys.argv[1:]])))
-    say(f"recorded in {path}")
+        say(f"recorded in {report.record(comparison.result)}")
 
 
 class Comparison:

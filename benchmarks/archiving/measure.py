@@ -11,7 +11,7 @@ from ckanext.relay.devstack.processes import PartFailed
 
 from ..meter import Meter
 from .remote import Links, Remote
-from .sides import Side
+from .sides import Portal
 
 #: Seconds without a verdict after which a round is given up. A link that hangs costs ckanext-archiver 120.
 LONGEST = 200
@@ -49,7 +49,7 @@ class Round:
         return asdict(self) | {"rate": self.rate}
 
 
-def archive(side: Side, remote: Remote, links: Links, marks: tuple[int, ...] = (), index: bool = True) -> Round:
+def archive(side: Portal, remote: Remote, links: Links, marks: tuple[int, ...] = (), index: bool = True) -> Round:
     """Archive every link of the portal, and say what it took.
 
     :param index: whether to wait until the datasets are indexed, too
@@ -77,7 +77,7 @@ def archive(side: Side, remote: Remote, links: Links, marks: tuple[int, ...] = (
     )  # fmt: skip
 
 
-def _wait(side: Side, meter: Meter, before: Any, count: int, marks: tuple[int, ...]) -> dict[int, float]:
+def _wait(side: Portal, meter: Meter, before: Any, count: int, marks: tuple[int, ...]) -> dict[int, float]:
     """Wait until there are so many verdicts; when there were as many as each of the marks."""
     times: dict[int, float] = {}
     known, last = 0, time.time()
@@ -91,7 +91,7 @@ def _wait(side: Side, meter: Meter, before: Any, count: int, marks: tuple[int, .
     return times | {mark: time.time() for mark in marks if mark not in times}
 
 
-def _look(side: Side, meter: Meter, since: float) -> None:
+def _look(side: Portal, meter: Meter, since: float) -> None:
     if time.time() - since > LONGEST:
         raise side.worker.failed(f"recorded nothing for {LONGEST} s")
     side.bench.check()
@@ -107,7 +107,7 @@ def _rates(first: float, times: dict[int, float]) -> dict[int, float]:
     return rates
 
 
-def _check(side: Side, before: Any, links: Links) -> None:
+def _check(side: Portal, before: Any, links: Links) -> None:
     wanted = {"false": links.ok + links.slow + len(links.big), "true": links.gone + links.hang}
     found = dict(side.site.query(_KINDS, before))
     if found != {kind: count for kind, count in wanted.items() if count}:

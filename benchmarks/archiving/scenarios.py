@@ -9,7 +9,7 @@ from typing import Any
 
 from .measure import Round, archive
 from .remote import RESOURCES, Links, Remote, mixed, running
-from .sides import ArchiveBench, Ours, Reference, Side
+from .sides import ArchiveBench, Ours, Portal, Reference
 
 GIB = 1 << 30
 #: Hosts, and links at which the rate is noted, where ours is alone with many.
@@ -146,7 +146,7 @@ class Comparison:
             )
 
     def _measure(
-        self, name: str, side: Side, remote: Remote, links: Links, marks: tuple[int, ...] = (), index: bool = True
+        self, name: str, side: Portal, remote: Remote, links: Links, marks: tuple[int, ...] = (), index: bool = True
     ) -> Round:
         done = archive(side, remote, links, marks, index)
         self.result.rounds[name, side.key] = done
@@ -157,7 +157,7 @@ class Comparison:
         return done
 
     @contextmanager
-    def _loaded(self, side: Side, links: Links, **settings: str) -> Iterator[Remote]:
+    def _loaded(self, side: Portal, links: Links, **settings: str) -> Iterator[Remote]:
         side.begin(**settings)
         with running(links.hosts) as remote:
             remote.load(side.site, links)

@@ -5,16 +5,13 @@ from __future__ import annotations
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import redis
 
 from ckanext.relay.devstack.processes import Process
 
-from ..sites import QuietPortal, Servers, Site
+from ..sites import Servers
+from ..two_sides import JobsWorker, Side
 
 REPLACED = "ckanext-archiver"
 
@@ -37,41 +34,12 @@ class ArchiveBench(Servers):
         return {"ckanext-archiver.archive_dir": str(folder), "ckanext-archiver.cache_url_root": "http://cache.example/"}
 
 
-class JobsWorker(Process):
-    """``ckan jobs worker bulk`` of the portal with ckanext-archiver."""
-
-    def __init__(self, state: Path, portal: QuietPortal) -> None:
-        super().__init__(state, "reference-worker", "the worker of ckanext-archiver")
-        self.portal = portal
-
-    def command(self) -> list[str]:
-        return [str(self.portal.python.with_name("ckan")), "jobs", "worker", "bulk"]
-
-    def variables(self) -> dict[str, str]:
-        return self.portal.variables()
-
-    def is_ready(self) -> bool:
-        assert self.portal.services
-        return bool(redis.Redis.from_url(self.portal.services.redis_url).smembers("rq:workers"))
-
-
-class Side:
-    """One implementation."""
-
-    key = title = name = ""
-
-    worker: Process  # the one whose CPU time and memory count
+class Portal(Side):
+    """One implementation, with an archive."""
 
     def __init__(self, bench: ArchiveBench) -> None:
-        self.bench, self.site = bench, Site(bench, self.name)
+        super().__init__(bench)
         self.archive = Path(self.site.portal.settings["ckanext-archiver.archive_dir"])
-
-    def processes(self) -> list[Process]:
-        return [self.worker]
-
-    def left(self) -> bool:
-        """Whether something is left to do when each resource has a verdict."""
-        raise NotImplementedError
 
     def prepare(self) -> None:
         """A new portal without a dataset, saved as ``empty``."""
@@ -96,34 +64,19 @@ class Side:
         self.site.run("archiver", "update")
         return time.perf_counter() - begun
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        processes = self.processes()
-        try:
-            self.bench.start(*processes)
-            yield
-        finally:
-            self.bench.stop(*processes)
 
-    def query(self, statement: str, *given: Any) -> Any:
-        """Return the first value of the first row."""
-        return self.site.query(statement, *given)[0][0]
-
-
-class Reference(Side):
+class Reference(Portal):
     key, title, name = "reference", REPLACED, "reference"
 
     def __init__(self, bench: ArchiveBench) -> None:
         super().__init__(bench)
-        self.worker = JobsWorker(bench.state, self.site.portal)
+        self.worker = JobsWorker(bench.state, self.site.portal, REPLACED, "bulk")
 
     def left(self) -> bool:
-        services = self.site.portal.services
-        assert services
-        return bool(redis.Redis.from_url(services.redis_url).zcard("rq:wip:ckan:reference:bulk"))
+        return bool(self.broker.zcard("rq:wip:ckan:reference:bulk"))
 
 
-class Ours(Side):
+class Ours(Portal):
     key, title, name = "ours", "ckanext-relay", "this"
 
     def __init__(self, bench: ArchiveBench) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from ..report import Target
-from .measure import Round
+from .. import machine
+from ..figures import OURS, REFERENCE, Figures, Target, side_by_side, target_lines
 from .scenarios import GIB, Result
 
-REFERENCE, OURS = "reference", "ours"
+SIDES = {REFERENCE: "ckanext-archiver", OURS: "ours"}
 TITLES = {
     "first": "first archive, 10 % gone",
     "again": "again, nothing changed, 10 % gone",
@@ -17,7 +17,7 @@ TITLES = {
     "many": "ours alone, on 1,000 hosts",
 }
 RATES = ("resources a second", "… when all is indexed")
-FIGURES: dict[str, tuple[Callable[[Round], float | None], int, bool]] = {
+FIGURES: Figures = {
     "resources": (lambda each: each.resources, 0, False),
     "seconds until the last verdict": (lambda each: each.seconds, 1, False),
     "seconds until all is indexed": (lambda each: each.indexed, 1, False),
@@ -35,22 +35,18 @@ FIGURES: dict[str, tuple[Callable[[Round], float | None], int, bool]] = {
 }
 
 
-def table(result: Result) -> str:
-    return "\n".join(_lines(result))
-
-
-def _lines(result: Result) -> Iterator[str]:
+def table(result: Result) -> Iterator[str]:
     if result.enqueue:
         yield f"{'ckan archiver update':<34}{'datasets':>12}{'seconds':>12}{'with one':>12}{'ms a dataset':>14}"
         for side, each in result.enqueue.items():
             figures = f"{each.datasets:>12}{each.seconds:>12.2f}{each.seconds_for_one:>12.2f}{each.ms:>14.3f}"
-            yield f"  {_title(side):<32}{figures}"
+            yield f"  {SIDES[side]:<32}{figures}"
         yield ""
     for name, title in TITLES.items():
         sides = {side: result.of(name, side) for side in (REFERENCE, OURS)}
         if any(sides.values()):
             yield title
-            yield from _figures(sides)
+            yield from side_by_side(FIGURES, sides, SIDES, RATES)
             yield ""
     if many := result.of("many", OURS):
         yield "ours alone, on 1,000 hosts: resources a second until so many were done"
@@ -59,26 +55,6 @@ def _lines(result: Result) -> Iterator[str]:
     if result.beside:
         yield "ours, resources a second of 20 hosts, alone and beside one whose answers take 5 seconds"
         yield f"  {result.beside[0]:.1f}   {result.beside[1]:.1f}"
-
-
-def _figures(sides: dict[str, Round | None]) -> Iterator[str]:
-    reference, ours = sides[REFERENCE], sides[OURS]
-    yield f"{'':<34}{_title(REFERENCE):>18}{_title(OURS):>16}{'ratio':>10}"
-    for name, (figure, digits, compared) in FIGURES.items():
-        values = [None if each is None else figure(each) for each in (reference, ours)]
-        cells = [("-" if value is None else f"{value:.{digits}f}") for value in values]
-        ratio = _ratio(values[0], values[1], name in RATES) if compared else ""
-        yield f"  {name:<32}{cells[0]:>18}{cells[1]:>16}{ratio:>10}"
-
-
-def _ratio(reference: float | None, ours: float | None, more: bool) -> str:
-    if not reference or not ours:
-        return "-"
-    return f"{ours / reference if more else reference / ours:.2f}x"
-
-
-def _title(side: str) -> str:
-    return "ckanext-archiver" if side == REFERENCE else "ours"
 
 
 def targets(result: Result) -> Iterator[Target]:
@@ -109,13 +85,6 @@ def _at_least(what: str, wanted: float, ratio: float) -> Target:
     return Target(what, f"at least {wanted:g}x", f"{ratio:.1f}x", ratio >= wanted)
 
 
-def target_lines(result: Result) -> str:
-    return "\n".join(
-        f"{'met' if target.met else 'MISSED':<7} {target.what:<50} wanted {target.wanted}, got {target.got}"
-        for target in targets(result)
-    )
-
-
 METHOD = """\
 Each scenario begins with the same saved database and Solr core; the links are loaded with SQL. Each side has one worker
 process. Seconds are those from the first request that reaches the hosts until each resource has a verdict in the
@@ -123,14 +92,11 @@ table. A round whose verdicts or copies are not the expected ones ends the bench
 in benchmarks/README.rst."""
 
 
-def record(result: Result, date: str, command: str) -> str:
-    machine = "\n".join(f"- {key}: {value}" for key, value in result.machine.items())
-    parts = [
-        f"# Archive, side by side, {date}",
-        f"`{command}`; ckanext-archiver from {result.origin}.",
+def sections(result: Result) -> list[str]:
+    """Return the record."""
+    return [
         METHOD,
-        f"## Machine\n\n{machine}",
-        f"## Figures\n\n```\n{table(result)}\n```",
-        f"## Targets\n\n```\n{target_lines(result)}\n```",
+        f"## Machine\n\n{machine.listed(result.machine)}",
+        f"## Figures\n\n{machine.code(table(result))}",
+        f"## Targets\n\n{machine.code(target_lines(targets(result)))}",
     ]
-    return "\n\n".join(parts) + "\n"

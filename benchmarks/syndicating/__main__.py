@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 import signal
-import sys
-import time
-from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
 
 import click
@@ -16,18 +10,16 @@ import click
 from ckanext.syndicate.tests.target_proxy import TargetProxy
 
 from .. import machine
-from ..sites import HERE
+from ..two_sides import carry_out, json_option, part_option, say, write_record
 from . import table
 from .scenarios import SCENARIOS, Comparison, Result, Sizes
 from .sides import REPLACED, SyndicateBench
 
-say = partial(click.echo, err=True)
-
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--only", multiple=True, type=click.Choice([*SCENARIOS]), help="Only this scenario.")
-@click.option("--part", type=click.FloatRange(0.01, 1), default=1.0, help="How many of the datasets of each scenario.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write all figures there.")
+@part_option
+@json_option
 @click.option("--record", is_flag=True, help="Write benchmarks/results/syndicate-DATE.md.")
 @machine.state_option
 @click.option("--reference", envvar="RELAY_BENCH_ORIGIN", required=True, help="Where ckanext-syndicate is taken from.")
@@ -35,28 +27,16 @@ def main(only: tuple[str, ...], part: float, json_file: Path | None, record: boo
     """Push the same datasets with ckanext-syndicate and with this checkout, and compare them."""
     signal.signal(signal.SIGTERM, machine.end_as_interrupted)
     bench = SyndicateBench(state / "syndicate-stack", state.absolute() / "syndicate" / "bin" / "python", say)
-    bench.down()  # what an earlier run that was killed has left
     sizes = Sizes() if part == 1 else Sizes().smaller(part)
     result = Result(sizes, {}, reference)
-    begun = time.monotonic()
-    try:
-        bench.start_servers()
-        result.machine = machine.describe(bench, REPLACED)
+
+    def measure() -> None:
         with TargetProxy(bench.portals["target"].url) as proxy:
             Comparison(bench, proxy, sizes, result).run(only or tuple(SCENARIOS))
-    finally:
-        say("ending what was started …")
-        bench.down()
-        # Also when it was interrupted, or a later part failed: what was measured until then.
-        click.echo(f"{table.table(result)}\n\n{table.target_lines(result)}")
-    say(f"took {(time.monotonic() - begun) / 60:.1f} minutes")
-    if json_file:
-        json_file.write_text(json.dumps(result.as_dict(), indent=1))
+
+    carry_out(bench, result, measure, table, REPLACED, json_file)
     if record:
-        date = datetime.now(timezone.utc).strftime("%Y-%m-%d")
-        path = HERE / "results" / f"syndicate-{date}.md"
-        path.write_text(table.record(result, date, shlex.join(["benchmarks/syndicate", *sys.argv[1:]])))
-        say(f"recorded in {path}")
+        write_record("syndicate", "Syndicate, side by side", result, table, REPLACED)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from ckanext.relay.devstack.processes import PartFailed
 from ckanext.syndicate.tests.target_proxy import Call, TargetProxy
 
 from ..meter import Meter
-from .sides import Side, SyndicateBench
+from .sides import Portal, SyndicateBench
 
 #: Seconds without a request after which a round is given up.
 LONGEST = 120
@@ -49,7 +49,7 @@ class Round:
         return asdict(self) | {"rate": self.rate}
 
 
-def push(side: Side, begin: Callable[[], object], datasets: int) -> Round:
+def push(side: Portal, begin: Callable[[], object], datasets: int) -> Round:
     """Start the worker, and say what was asked of the target until nothing was left to do.
 
     :param begin: what gives the worker something to do

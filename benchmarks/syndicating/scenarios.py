@@ -17,7 +17,7 @@ from ckanext.syndicate.tests.target_proxy import Request, TargetProxy, answers
 from .. import data
 from ..sites import HERE, Site, create
 from .measure import Round, plain, push
-from .sides import ALL, SOME, Ours, Reference, Side, SyndicateBench
+from .sides import ALL, SOME, Ours, Portal, Reference, SyndicateBench
 
 #: Of the profiles, unless set.
 CONNECTIONS = 4
@@ -160,7 +160,7 @@ class Comparison:
             self._measure("first", side, side.ask, self.sizes.some)
             self._again(side)
 
-    def _again(self, side: Side) -> None:
+    def _again(self, side: Portal) -> None:
         self._keep("unchanged", side, self._measure("unchanged", side, side.ask, self.sizes.some))
         (name,) = side.site.query("SELECT name FROM package WHERE state = 'active' ORDER BY name LIMIT 1")[0]
         ids = (
@@ -170,7 +170,7 @@ class Comparison:
         self._keep("edit", side, self._measure("edit", side, lambda: self._edit_one(side, name), 1))
         self.result.changed_ids[side.key] = len(before - set(self.target.query(ids, name)))
 
-    def _arrived(self, side: Side) -> None:
+    def _arrived(self, side: Portal) -> None:
         count = self.target.query("SELECT count(*), count(DISTINCT name) FROM package WHERE state = 'active'")[0]
         if count != (self.sizes.some, self.sizes.some):
             raise PartFailed(f"{side.title}: {self.sizes.some} datasets were to be pushed, the target has {count}")
@@ -190,14 +190,15 @@ class Comparison:
             self._edit(side, names)
         back = time.monotonic()
         done = self._measure("outage", side, lambda: None, count)
-        updates = [call for call in self.proxy.calls if call.action == "package_update"]
-        order = [call.data["name"] for call in updates]
+        updates = [call for call in self.proxy.calls if call.writes]
+        payloads = [call.data["update"] if call.action == "package_revise" else call.data for call in updates]
+        order = [payload["name"] for payload in payloads]
         first = {name: place for place, name in reversed(list(enumerate(order)))}
         if set(first) != set(names) or self.target.query("SELECT count(*) FROM package")[0][0] != payloads_before:
             raise PartFailed(f"of {count} edits {len(first)} arrived")
         displaced = max(abs(first[name] - place) for place, name in enumerate(names))
         written = max(map(order.count, first))
-        payloads = [call.data | {"title": "Once more"} for call in updates]
+        payloads = [payload | {"title": "Once more"} for payload in payloads]
         self.proxy.well()
         rate = len(payloads) / plain(self.bench, self.proxy, "package_update", payloads, CONNECTIONS)
         self.result.outage = Outage(count, done, self._first_call(updates, back), displaced, written, rate)
@@ -217,12 +218,12 @@ class Comparison:
 
     # -- steps
 
-    def _edit_one(self, side: Side, name: str) -> None:
+    def _edit_one(self, side: Portal, name: str) -> None:
         if isinstance(side, Reference):
             side.worker = side.jobs
         self._edit(side, [name])
 
-    def _edit(self, side: Side, names: list[str]) -> None:
+    def _edit(self, side: Portal, names: list[str]) -> None:
         script = str(HERE / "syndicating" / "edit.py")
         # without its folder on the search path: the environments have their own packages
         code = f"import runpy; runpy.run_path({script!r}, run_name='__main__')"
@@ -237,7 +238,7 @@ class Comparison:
         if done.returncode:
             raise PartFailed(f"{side.title}: datasets cannot be edited: {done.stderr[-1000:]}")
 
-    def _measure(self, name: str, side: Side, begin: Callable[[], object], datasets: int) -> Round:
+    def _measure(self, name: str, side: Portal, begin: Callable[[], object], datasets: int) -> Round:
         done = push(side, begin, datasets)
         self.bench.say(
             f"{name}, {side.title}: {done.datasets} datasets in {done.seconds:.1f} s, {done.rate:.1f}/s,"
@@ -245,7 +246,7 @@ class Comparison:
         )
         return done
 
-    def _keep(self, name: str, side: Side, done: Round) -> None:
+    def _keep(self, name: str, side: Portal, done: Round) -> None:
         self.result.rounds[name, side.key] = done
 
 

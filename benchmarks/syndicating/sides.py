@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import redis
 
 from ckanext.relay.devstack.processes import Process
 from ckanext.syndicate.tests.target_proxy import TargetProxy
 
-from ..sites import QuietPortal, Servers, Site
+from ..sites import QuietPortal, Servers
+from ..two_sides import JobsWorker, Side
 
 REPLACED = "ckanext-syndicate"
 PROFILE = "main"
@@ -38,24 +35,6 @@ class SyndicateBench(Servers):
         )
 
 
-class JobsWorker(Process):
-    """``ckan jobs worker`` of the portal with ckanext-syndicate."""
-
-    def __init__(self, state: Path, portal: QuietPortal) -> None:
-        super().__init__(state, "reference-worker", "the worker of ckanext-syndicate")
-        self.portal = portal
-
-    def command(self) -> list[str]:
-        return [str(self.portal.python.with_name("ckan")), "jobs", "worker"]
-
-    def variables(self) -> dict[str, str]:
-        return self.portal.variables()
-
-    def is_ready(self) -> bool:
-        assert self.portal.services
-        return bool(redis.Redis.from_url(self.portal.services.redis_url).smembers("rq:workers"))
-
-
 class Foreground(Process):
     """``ckan syndicate sync-profile -f``: the quickest way in which ckanext-syndicate pushes all; its worker starts a
     process for each dataset. It ends by itself."""
@@ -74,21 +53,12 @@ class Foreground(Process):
         return True
 
 
-class Side:
-    """One implementation."""
-
-    key = title = name = ""
-    worker: Process  # the one whose CPU time and memory count
+class Portal(Side):
+    """One implementation, which pushes through a proxy."""
 
     def __init__(self, bench: SyndicateBench, proxy: TargetProxy) -> None:
-        self.bench, self.proxy, self.site = bench, proxy, Site(bench, self.name)
-
-    def processes(self) -> list[Process]:
-        return [self.worker]
-
-    def left(self) -> bool:
-        """Whether something is left to do."""
-        raise NotImplementedError
+        super().__init__(bench)
+        self.proxy = proxy
 
     def prepare(self, data: str) -> None:
         """A portal with the datasets and nothing pushed, saved as ``filled``.
@@ -124,26 +94,13 @@ class Side:
         """Raise when something died."""
         self.bench.check()
 
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        processes = self.processes()
-        try:
-            self.bench.start(*processes)
-            yield
-        finally:
-            self.bench.stop(*processes)
 
-    def query(self, statement: str, *given: Any) -> Any:
-        """Return the first value of the first row."""
-        return self.site.query(statement, *given)[0][0]
-
-
-class Reference(Side):
+class Reference(Portal):
     key, title, name = "reference", REPLACED, "reference"
 
     def __init__(self, bench: SyndicateBench, proxy: TargetProxy) -> None:
         super().__init__(bench, proxy)
-        self.jobs = JobsWorker(bench.state, self.site.portal)
+        self.jobs = JobsWorker(bench.state, self.site.portal, REPLACED)
         self.foreground = Foreground(bench.state, self.site.portal)
         self.worker = self.jobs
 
@@ -161,13 +118,11 @@ class Reference(Side):
     def left(self) -> bool:
         if self.worker is self.foreground:
             return self.worker.pid is not None
-        services = self.site.portal.services
-        assert services
-        client = redis.Redis.from_url(services.redis_url)
-        return bool(client.llen("rq:queue:ckan:reference:default") or client.zcard("rq:wip:ckan:reference:default"))
+        queue, begun = "rq:queue:ckan:reference:default", "rq:wip:ckan:reference:default"
+        return bool(self.broker.llen(queue) or self.broker.zcard(begun))
 
 
-class Ours(Side):
+class Ours(Portal):
     key, title, name = "ours", "ckanext-relay", "this"
 
     def __init__(self, bench: SyndicateBench, proxy: TargetProxy) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from ..report import Target
-from .measure import Round
+from .. import machine
+from ..figures import OURS, REFERENCE, Figures, Target, side_by_side, target_lines
 from .scenarios import Result
 
-REFERENCE, OURS = "reference", "ours"
+SIDES = {REFERENCE: "ckanext-syndicate", OURS: "ours"}
 TITLES = {
     "first": "first push",
     "unchanged": "all asked for again, nothing changed",
@@ -16,7 +16,8 @@ TITLES = {
     "many": "ours alone: first push to a target that costs nothing",
     "many unchanged": "ours alone: the same asked for again",
 }
-FIGURES: dict[str, tuple[Callable[[Round], float], int, bool]] = {
+RATES = ("datasets a second",)
+FIGURES: Figures = {
     "datasets": (lambda each: each.datasets, 0, False),
     "seconds": (lambda each: each.seconds, 1, False),
     "datasets a second": (lambda each: each.rate, 1, True),
@@ -29,21 +30,17 @@ FIGURES: dict[str, tuple[Callable[[Round], float], int, bool]] = {
 }
 
 
-def table(result: Result) -> str:
-    return "\n".join(_lines(result))
-
-
-def _lines(result: Result) -> Iterator[str]:
+def table(result: Result) -> Iterator[str]:
     for name, title in TITLES.items():
         sides = {side: result.of(name, side) for side in (REFERENCE, OURS)}
         if any(sides.values()):
             yield title
-            yield from _figures(sides)
+            yield from side_by_side(FIGURES, sides, SIDES, RATES)
             yield ""
     if result.plain:
         yield f"plain calls of package_create with the same payloads, datasets a second   {result.plain:.1f}"
         for side, count in result.changed_ids.items():
-            yield f"resource ids of the target that one edit changed, {_title(side)}   {count} of 3"
+            yield f"resource ids of the target that one edit changed, {SIDES[side]}   {count} of 3"
         yield ""
     if outage := result.outage:
         yield f"ours alone: {outage.edits} edits while the target was down"
@@ -53,26 +50,6 @@ def _lines(result: Result) -> Iterator[str]:
         yield f"  requests, of which write                           {outage.round.asked}, {outage.round.writes}"
         yield f"  places by which an update was out of order         {outage.displaced}"
         yield f"  times that a dataset was written at most           {outage.written}"
-
-
-def _figures(sides: dict[str, Round | None]) -> Iterator[str]:
-    reference, ours = sides[REFERENCE], sides[OURS]
-    yield f"{'':<34}{_title(REFERENCE):>20}{_title(OURS):>16}{'ratio':>10}"
-    for name, (figure, digits, compared) in FIGURES.items():
-        values = [None if each is None else figure(each) for each in (reference, ours)]
-        cells = [("-" if value is None else f"{value:.{digits}f}") for value in values]
-        ratio = _ratio(values[0], values[1], name == "datasets a second") if compared else ""
-        yield f"  {name:<32}{cells[0]:>20}{cells[1]:>16}{ratio:>10}"
-
-
-def _ratio(reference: float | None, ours: float | None, more: bool) -> str:
-    if not reference or not ours:
-        return "-"
-    return f"{ours / reference if more else reference / ours:.2f}x"
-
-
-def _title(side: str) -> str:
-    return "ckanext-syndicate" if side == REFERENCE else "ours"
 
 
 def targets(result: Result) -> Iterator[Target]:
@@ -98,13 +75,6 @@ def targets(result: Result) -> Iterator[Target]:
         yield Target("edits of an outage, of the rate of plain calls", "at least 90 %, in order, once", got, met)
 
 
-def target_lines(result: Result) -> str:
-    return "\n".join(
-        f"{'met' if target.met else 'MISSED':<7} {target.what:<50} wanted {target.wanted}, got {target.got}"
-        for target in targets(result)
-    )
-
-
 METHOD = """\
 Each first push begins with a target without a dataset and a portal from which nothing was pushed, put back from copies.
 All sides push to the same target through the same proxy, which counts. Each side has one worker process. Seconds are
@@ -112,14 +82,11 @@ those from the first request to the last answer; of several first pushes the qui
 said in benchmarks/README.rst."""
 
 
-def record(result: Result, date: str, command: str) -> str:
-    machine = "\n".join(f"- {key}: {value}" for key, value in result.machine.items())
-    parts = [
-        f"# Syndicate, side by side, {date}",
-        f"`{command}`; ckanext-syndicate from {result.origin}.",
+def sections(result: Result) -> list[str]:
+    """Return the record."""
+    return [
         METHOD,
-        f"## Machine\n\n{machine}",
-        f"## Figures\n\n```\n{table(result)}\n```",
-        f"## Targets\n\n```\n{target_lines(result)}\n```",
+        f"## Machine\n\n{machine.listed(result.machine)}",
+        f"## Figures\n\n{machine.code(table(result))}",
+        f"## Targets\n\n{machine.code(target_lines(targets(result)))}",
     ]
-    return "\n\n".join(parts) + "\n"

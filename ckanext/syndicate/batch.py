@@ -185,7 +185,9 @@ class Batch:
                 # so that datasets are read as they are after the claim
                 model.Session.rollback()
                 model.Session.expire_all()
-            self._rows.extend(outbox.claim(self.profile.id, self._lease_id, CLAIM, self._only))
+            # as many as are tried: who has waited longest may be due only when the first has succeeded
+            limit = 1 if self._failures else CLAIM
+            self._rows.extend(outbox.claim(self.profile.id, self._lease_id, limit, self._only))
             self._preparation.fetch([row.local_id for row in self._rows])
         return self._rows.popleft() if self._rows else None
 
@@ -217,7 +219,8 @@ class Batch:
             hooks.before_dataset(row.local_id, self.profile, details)
         if subject.target_id is None:
             copies.intend(row.local_id, self.profile.id, (subject.package or {})["name"])
-        self._start(_Work(row, subject, self._preparation.delivery(subject, prepared, site)))
+        looks = row.force or bool(row.attempts)
+        self._start(_Work(row, subject, self._preparation.delivery(subject, prepared, site, looks)))
         return None
 
     def _begin_retraction(self, row: Row, subject: Subject) -> Outcome | None:
@@ -392,11 +395,12 @@ class Batch:
         return self._outcome(row, FAILED, step, subject, cause=failure.cause, error=failure.error)
 
     def _answered(self) -> None:
-        """Note that the target does what it is asked for."""
+        """Note that the target does what it is asked for; if it did not before, all that waits goes on in its order."""
         self._in_a_row = 0
         if self._failures:
             self._failures = 0
             targets.answered(self.profile.id)
+            outbox.resume(self.profile.id, {cause.value for cause in retry.PASSING})
 
     def _rest(self, failure: Failure, seconds: float) -> None:
         """Leave the target alone for a while, once for all that are under way."""

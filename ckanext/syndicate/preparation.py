@@ -188,11 +188,14 @@ class Preparation:
         )
         return Prepared(prepared, content, sealed.hash)
 
-    def delivery(self, subject: Subject, prepared: Prepared | None, site: str | None = None) -> Delivery:
+    def delivery(
+        self, subject: Subject, prepared: Prepared | None, site: str | None = None, looks: bool = True
+    ) -> Delivery:
         """Return what a thread is to do.
 
         :param prepared: None if the copy is retracted
         :param site: which portal the target must be; None: it was asked before
+        :param looks: whether to look at the copy before it is updated, even if it should be as it was
         """
         return Delivery(
             step=subject.decision.step,
@@ -206,6 +209,7 @@ class Preparation:
             is_gone=subject.package is None,
             author=self.profile.author,
             site=site,
+            known=None if looks else _known(subject.copy),
         )
 
 
@@ -223,6 +227,13 @@ def _local(package: Dataset | None) -> Local:
     if package["state"] != model.State.ACTIVE:
         return Local.DRAFT
     return Local.PRIVATE if package["private"] else Local.ACTIVE
+
+
+def _known(copy: Copy | None) -> Dataset | None:
+    """Return what is known of a copy since it was written, None if that is not enough to tell it from others."""
+    if copy is None or not (copy.target_id and copy.target_name and copy.target_modified):
+        return None
+    return {"id": copy.target_id, "name": copy.target_name, "metadata_modified": copy.target_modified}
 
 
 def _presence(copy: Copy | None, target_id: str | None) -> str | None:

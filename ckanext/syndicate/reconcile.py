@@ -151,6 +151,7 @@ def reconcile_due(profile_id: str) -> None:
         if profile is None or not mine or profile_id not in due_profiles():
             return
         lease.note(lease_table, task(profile_id))
+        copies.forget_gone(profile_id, guard.DAY)  # until then they count against what may be taken away
         try:
             result = reconcile(profile, fix=True)
         except RelayError as error:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Protocol
 
-from ckanext.relay.errors import AnswerInvalid, AnswerTooLarge
+from ckanext.relay.errors import AnswerInvalid, AnswerTooLarge, RemoteStatus
 
 from .calls import Caller, Forbidden, Missing, Redirected, Refused, SearchFailed
+from .domain import revision
 from .domain.marker import marker_of, normalised, origin_query, pusher_query
 from .domain.payload import Dataset, Vocabulary
 from .domain.schema import fields_of, fitted
@@ -65,6 +67,8 @@ class Target:
         self._catalog_lock = threading.Lock()
         #: keys of extras that are fields there, by type of dataset
         self._fields: dict[Any, frozenset[str]] = {}
+        #: whether the portal can revise datasets, and those that were tried were as they had been
+        self._is_revised = True
 
     def __enter__(self) -> Target:
         return self
@@ -187,6 +191,38 @@ class Target:
             if self.show(payload["id"]) is None:
                 return None
             raise Refused(missing.url, {"groups": [missing.message]}) from missing
+
+    def revise(self, payload: Mapping[str, Any], modified: str) -> Dataset | None:
+        """Update a dataset if it is as it was at a time, and return it as it is then; see :mod:`.domain.revision`.
+
+        None: it was not, or the portal cannot do that, does not take it, or made something else of it. Where that is
+        likely to come again, nothing more is tried, since it costs a request.
+
+        :param payload: with the ``id`` at the target
+        :param modified: ``metadata_modified`` of that time
+        """
+        if not self._is_revised:
+            return None
+        asked = fitted(payload, self._fields.get(payload.get("type"), frozenset()))
+        try:
+            answer = self._object("package_revise", revision.request(asked, modified), holds="package")["package"]
+        except (Missing, Forbidden):
+            return None
+        except Refused as refusal:
+            if "metadata_modified" in refusal.errors.get("match", ()):
+                self._is_revised = False  # others write there, too
+            return None
+        except RemoteStatus as error:
+            if error.status != HTTPStatus.BAD_REQUEST:
+                raise
+            self._is_revised = False  # CKAN before 2.9
+            return None
+        if not _is_object(answer):
+            raise self._invalid("The answer to package_revise is none of a CKAN portal")
+        if not revision.holds(answer, asked):
+            self._is_revised = False  # it has fields of its own, or others write there
+            return None
+        return dict(answer)
 
     def patch(self, id: str, **fields: Any) -> Dataset | None:
         """Change some fields of a dataset and return it as it is then; None if there is none."""

@@ -36,9 +36,9 @@ COMPUTED_OF_RESOURCE = _words(
     " revision_timestamp state tracking_summary"
 )
 #: Where a resource keeps its file here; at the target it is a link to it.
-_PLACE_OF_FILE = _words("cache_filepath cache_last_updated cache_url url_type webstore_last_updated webstore_url")
+PLACE_OF_FILE = _words("cache_filepath cache_last_updated cache_url url_type webstore_last_updated webstore_url")
 #: What a target finds out of the file of a resource, and notes there.
-_NOTED = ("datastore_active", "format", "hash", "last_modified", "mimetype", "mimetype_inner", "size")
+NOTED = ("datastore_active", "format", "hash", "last_modified", "mimetype", "mimetype_inner", "size")
 #: Names of fields of each dataset, which CKAN does not take as keys of extras.
 FIELDS = _words(
     "author author_email extras groups id license_id maintainer maintainer_email metadata_modified name notes owner_org"
@@ -105,7 +105,7 @@ def prepared(
     if "extras" in made:
         made["extras"] = [dict(extra) for extra in made["extras"] or () if extra.get("key") not in without_extras]
     if "resources" in made:
-        made["resources"] = [_without(resource, _PLACE_OF_FILE) for resource in made["resources"] or ()]
+        made["resources"] = [_without(resource, PLACE_OF_FILE) for resource in made["resources"] or ()]
     return made
 
 
@@ -307,5 +307,5 @@ def _noted(resource: Mapping[str, Any], there: Mapping[str, Any]) -> Dataset:
     """Return a resource with what the target noted of its file, as far as it is the same file and we say nothing."""
     if not there or resource.get("url") != there.get("url"):
         return dict(resource)
-    noted = {key: there[key] for key in _NOTED if there.get(key) and resource.get(key) in (None, "")}
+    noted = {key: there[key] for key in NOTED if there.get(key) and resource.get(key) in (None, "")}
     return {**resource, **noted}

@@ -19,6 +19,8 @@ FINAL = frozenset({Cause.REFUSED, Cause.NAME_TAKEN, Cause.CONFLICT})
 OF_TARGET = frozenset({Cause.WRONG_PORTAL, Cause.SETTINGS})
 #: What says nothing about the target.
 OURS = frozenset({Cause.PLUGIN})
+#: What is over once the target answers, as far as the target was the reason.
+PASSING = frozenset(Cause) - FINAL - OURS
 
 
 @dataclass(frozen=True)

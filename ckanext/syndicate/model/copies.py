@@ -162,9 +162,13 @@ def _there(local_id: str, profile_id: str) -> sa.sql.Select[Any]:
     return query.with_for_update(read=True, key_share=True)
 
 
-def forget(local_id: str, profile_id: str) -> None:
-    """Forget a copy that is gone, of a dataset that is gone."""
-    lease.execute(sa.delete(_copy).where(same(_copy, local_id, profile_id)))
+def forget_gone(profile_id: str, seconds: float) -> int:
+    """Forget the copies of a target that were deleted so many seconds ago, of datasets that are purged here; returns
+    how many that are."""
+    gone = sa.not_(sa.exists().where(_package.c.id == _copy.c.local_id))
+    ended = sa.func.coalesce(_copy.c.retracted, _copy.c.pushed) < lease.now - datetime.timedelta(seconds=seconds)
+    conditions = _copy.c.profile_id == profile_id, _copy.c.presence == DELETED, _copy.c.intent.is_(None), ended, gone
+    return lease.execute(sa.delete(_copy).where(*conditions))
 
 
 def number(profile_id: str) -> int:

@@ -164,6 +164,13 @@ def retry(profile_id: str | None = None, dataset_ids: Collection[str] | None = N
     return lease.execute(sa.update(_outbox).where(*conditions).values(anew))
 
 
+def resume(profile_id: str, causes: Collection[str]) -> None:
+    """Let what waits for another attempt at a target because of these causes be tried now, as the first to be asked
+    for were the first to be tried in vain."""
+    waits = sa.and_(is_waiting, _outbox.c.due > lease.now, _outbox.c.cause.in_(sorted(causes)))
+    lease.execute(sa.update(_outbox).where(_outbox.c.profile_id == profile_id, waits).values(due=_now))
+
+
 # -- working
 
 

@@ -30,6 +30,11 @@ CREATE = Delivery(
     ),
 )
 UPDATE = replace(CREATE, step=Step.UPDATE, target_id="remote-1")
+KNOWN = replace(
+    UPDATE,
+    content=replace(CREATE.content, known_resources={"r1": "remote-r1"}),  # type: ignore[type-var]
+    known={"id": "remote-1", "name": "renamed-there", "metadata_modified": "then"},
+)
 DELETE = Delivery(step=Step.DELETE, profile_id="p", marker=OURS, name="water", target_id="remote-1")
 PRIVATE = replace(DELETE, step=Step.PRIVATE)
 
@@ -54,6 +59,14 @@ def remote(number: int = 1, marker: Marker | None = OURS, **fields: Any) -> Data
     }
 
 
+#: As KNOWN says it was left.
+KEPT = remote(
+    name="renamed-there",
+    metadata_modified="then",
+    resources=[{"id": "remote-r1", "url": "http://here.example/r1.csv"}],
+)
+
+
 class Script:
     """A target with these datasets; ``calls`` is what it was asked."""
 
@@ -63,6 +76,7 @@ class Script:
         self.indexed = indexed
         self.fails: dict[str, Exception] = {}
         self.before_update: Callable[[], Any] = lambda: None
+        self.revises = True
 
     def _asked(self, what: str, argument: str = "") -> None:
         self.calls.append(f"{what} {argument}".strip())
@@ -100,6 +114,14 @@ class Script:
             raise Refused("http://target.example", {"name": ["Tato URL se už používá."]})
         self.datasets[payload["id"]].update(copy.deepcopy(payload))
         return self.datasets[payload["id"]]
+
+    def revise(self, payload: Any, modified: str) -> Dataset | None:
+        self._asked("revise", payload["id"])
+        there = self.datasets.get(payload["id"])
+        if not self.revises or there is None or there.get("metadata_modified") != modified:
+            return None
+        there.update(copy.deepcopy(payload))
+        return there
 
     def patch(self, id: str, **fields: Any) -> Dataset | None:
         self._asked("patch", id)
@@ -255,6 +277,36 @@ def test_an_update_costs_two_requests() -> None:
     assert (done.dataset["name"], done.dataset["title"]) == ("renamed-there", "Water")
     assert done.resources == {"r1": "remote-r1"}
     assert [group["name"] for group in done.dataset["groups"]] == ["theirs"]
+
+
+def test_an_update_of_a_copy_that_is_as_it_was() -> None:
+    """It costs one request; the copy keeps the name that it had when it was written."""
+    done, calls = delivered(Script(KEPT), KNOWN)
+    assert (done.step, calls) == (Step.UPDATE, ["revise remote-1"])
+    assert done.dataset is not None and (done.dataset["name"], done.dataset["title"]) == ("renamed-there", "Water")
+    assert done.resources == {"r1": "remote-r1"} and done.hash == deliver(Script(KEPT), replace(KNOWN, known=None)).hash
+
+
+@pytest.mark.parametrize(
+    "content",
+    [{"known_resources": {}}, {"known_resources": {"r1": "remote-r1", "r2": "x"}}, {"sent_groups": ("nature",)}],
+)
+def test_what_an_update_must_look_at(content: dict[str, Any]) -> None:
+    """A copy is looked at if resources came or went, or if it is to be in other groups than before."""
+    assert KNOWN.content is not None
+    changed = replace(KNOWN, content=replace(KNOWN.content, **content))
+    assert delivered(Script(KEPT), changed)[1] == ["show remote-1", "update remote-1"]
+
+
+def test_an_update_of_a_copy_that_is_not_as_it_was() -> None:
+    """It is looked at, and what speaks against an update does so then."""
+    looked = ["revise remote-1", "show remote-1"]
+    assert delivered(Script({**KEPT, "metadata_modified": "later"}), KNOWN)[1] == [*looked, "update remote-1"]
+    theirs = {**KEPT, "metadata_modified": "later", "extras": extras(Marker(OURS.origin, (ELSEWHERE, HERE)))}
+    script = Script(theirs)
+    with pytest.raises(Conflict):
+        deliver(script, KNOWN)
+    assert script.calls == looked
 
 
 def test_an_update_may_rename() -> None:

@@ -191,9 +191,9 @@ def test_many_edits_of_one_dataset(pair: Pair) -> None:
     made = create(pair.a)
     pushed(pair.a, pair.b, made["id"])
     pair.to_b.well()
-    pair.to_b.fail("package_update", slow(1), times=2)
+    pair.to_b.fail("package_revise", slow(1), times=2)
     for number in range(15):
         pair.a.call("package_patch", id=made["id"], title=f"Title {number}")
     copy = pushed(pair.a, pair.b, made["id"])
     assert copy["title"] == "Title 14"
-    assert pair.to_b.asked("package_update") < 10
+    assert pair.to_b.asked("package_revise") < 10

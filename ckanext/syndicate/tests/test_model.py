@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -52,8 +53,25 @@ def test_a_copy_from_its_intent_to_its_end() -> None:
     assert (gone.target_id, gone.presence, gone.payload_hash, gone.pushed) == ("t", "deleted", None, pushed.pushed)
     copies.intend("a", TARGET, "renamed")
     assert (known("a").intent is not None, known("a").name, known("a").target_id) == (True, "renamed", "t")
-    copies.forget("a", TARGET)
-    assert copies.get("a", TARGET) is None
+
+
+def test_copies_of_nothing_are_forgotten() -> None:
+    """What was purged here, and deleted there long enough ago, need not be known any more; all else stays."""
+    before = lease.now - datetime.timedelta(days=2)
+    add_dataset("here")
+    recorded: dict[str, dict[str, Any]] = {
+        "here": {"presence": "deleted", "retracted": before},
+        "kept": {"presence": "active", "pushed": before},
+        "lately": {"presence": "deleted", "retracted": lease.now},
+        "begun": {"presence": "deleted", "retracted": before, "intent": before},
+        "gone": {"presence": "deleted", "retracted": before},
+        "never": {"presence": "deleted", "pushed": before},
+    }
+    for name, columns in recorded.items():
+        copies.record(name, TARGET, state="stopped", **columns)
+    assert copies.forget_gone("other", 86400) == 0
+    assert copies.forget_gone(TARGET, 86400) == 2
+    assert [copy.local_id for copy in copies.page(TARGET)] == ["begun", "here", "kept", "lately"]
 
 
 def test_a_failure_makes_no_copy() -> None:

@@ -196,11 +196,102 @@ def test_the_datastore_of_the_target_stays_known(portal: Target) -> None:
     assert updated["resources"][1]["hash"] == "of the target"
 
 
+REVISIONS: dict[str, dict[str, Any]] = {
+    "nothing": {},
+    "title": {"title": "Streets"},
+    "several": {"title": "Streets", "author": None, "license_id": "notspecified", "version": ""},
+    "tags": {"tags": [{"name": "streets"}]},
+    "no tags": {"tags": []},
+    "extras": {"extras": [{"key": "spatial", "value": "x"}]},
+    "a field of a resource": {"resources.0": {"format": "TSV", "size": 43, "description": ""}},
+    "a shorter list": {"resources.0": {"languages": ["cs"]}},
+    "no list": {"resources.0": {"languages": []}},
+    "nothing of a file": {"resources.0": {"hash": "", "mimetype": None, "size": None}},
+    "both resources": {"resources.0": {"name": "One"}, "resources.1": {"name": "Two", "colour": "red"}},
+}
+
+
+@pytest.mark.parametrize("name", REVISIONS)
+def test_a_revision_is_an_update(portal: Target, name: str) -> None:
+    """What is changed without a look at it becomes what ``package_update`` would have made of it."""
+    by_revision, by_update = (_updated(portal, way, REVISIONS[name]) for way in ("revise", "update"))
+    assert by_revision == by_update
+
+
+def _updated(portal: Target, way: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return what a new copy is after a change, without what is of this copy alone."""
+    made = portal.create(payload("roads"))
+    shown = portal.patch(made["id"], title="Roads")
+    assert shown is not None
+    fields = {field: value for field, value in changes.items() if "." not in field}
+    changed = payload("roads", **fields)
+    for resource in (0, 1):
+        changed["resources"][resource].update(changes.get(f"resources.{resource}", {}))
+    if way == "update":
+        answer = portal.update(onto(changed, shown, ()))
+    else:
+        known = {key: shown[key] for key in ("id", "name", "metadata_modified")}
+        answer = portal.revise(onto(changed, known, ()), shown["metadata_modified"])
+    assert answer is not None and answer == portal.show(made["id"])
+    portal.call("dataset_purge", {"id": made["id"]})
+    own = {"id", "metadata_created", "metadata_modified", "package_id", "created"}
+    assert [resource["package_id"] for resource in answer["resources"]] == [made["id"]] * 2
+    resources = [{key: value for key, value in each.items() if key not in own} for each in answer["resources"]]
+    return {key: value for key, value in answer.items() if key not in own} | {"resources": resources}
+
+
+def test_a_revision_of_what_is_not_as_it_was(portal: Target) -> None:
+    """Nothing is changed, nothing is said, and it is not tried a second time with this target."""
+    shown = portal.create(payload())
+    assert portal.patch(shown["id"], notes="By others")
+    requests = portal.requests
+    for _ in range(2):
+        assert portal.revise({**payload(title="Streets"), "id": shown["id"]}, shown["metadata_modified"]) is None
+    assert portal.requests == requests + 1
+    after = portal.show(shown["id"])
+    assert after is not None and (after["title"], after["notes"]) == ("Roads", "By others")
+
+
+def test_a_revision_of_what_has_other_resources(portal: Target) -> None:
+    """Another order, another link, or one more or fewer: it is not changed, or known not to be as it should be."""
+    first = portal.create(payload())
+    sent = {**payload(title="Streets"), "id": first["id"]}
+    moved = [{**sent["resources"][0], "url": "http://here.example/moved"}, sent["resources"][1]]
+    new = {"id": str(uuid.uuid4()), "url": "http://here.example/new"}
+    for resources in ([*reversed(sent["resources"])], moved, [*sent["resources"], new]):
+        assert portal.revise({**sent, "resources": resources}, first["metadata_modified"]) is None
+    assert portal.show(first["id"]) == first
+    assert portal.revise({**sent, "resources": sent["resources"][:1]}, first["metadata_modified"]) is None
+
+
+def test_a_revision_leaves_groups(portal: Target, target: Site) -> None:
+    """Groups into which others put the copy stay; that somebody took it out of ours is seen."""
+    for name in ("ours", "theirs"):
+        target.call("group_create", name=name)
+    shown = portal.create({**payload(), "groups": [{"name": "ours"}]})
+    target.call("member_create", id="theirs", object=shown["id"], object_type="package", capacity="public")
+    sent = {**payload(title="Streets"), "id": shown["id"], "groups": [{"name": "ours"}]}
+    revised = portal.revise(sent, shown["metadata_modified"])
+    assert revised is not None and {group["name"] for group in revised["groups"]} == {"ours", "theirs"}
+    target.call("member_delete", id="ours", object=shown["id"], object_type="package")
+    assert portal.revise({**sent, "title": "Roads"}, revised["metadata_modified"]) is None
+
+
+def test_a_portal_that_cannot_revise(server: Server) -> None:
+    """A CKAN before 2.9 has no such action, and is not asked again."""
+    server.on("/api/action/package_revise", answer(400, b'"Bad request - Action name not known: package_revise"'))
+    with Target(Profile("p", ckan_url=server.url, api_key="token")) as portal:
+        for _ in range(2):
+            assert portal.revise({**payload(), "id": "x"}, "then") is None
+        assert portal.requests == 1
+
+
 def test_what_is_not_there(portal: Target) -> None:
     """A dataset that is not there is None, wherever it is asked for, and no error."""
     missing = str(uuid.uuid4())
     assert portal.show(missing) is None
     assert portal.update({**payload(), "id": missing}) is None
+    assert portal.revise({**payload(), "id": missing}, "then") is None
     assert portal.patch(missing, private=True) is None
     assert portal.delete(missing) is False
     assert portal.find("http://here.example/dataset/none") == []
@@ -372,6 +463,8 @@ def test_threads_share_a_target(portal: Target) -> None:
         ("show", "package_show", b'"a text"'),
         ("show", "package_show", b"null"),
         ("create", "package_create", b'{"name": "roads"}'),
+        ("revise", "package_revise", b'{"package": null}'),
+        ("revise", "package_revise", b'{"id": "x"}'),
         ("copies", "package_search", b'{"count": 5, "results": [{"id": "1"}]}'),
     ],
 )
@@ -380,8 +473,8 @@ def test_answers_of_another_shape(server: Server, method: str, action: str, resu
     server.on(f"/api/action/{action}", answer(body=b'{"success": true, "result": ' + result + b"}"))
     with Target(Profile("p", ckan_url=server.url, api_key="token")) as portal, pytest.raises(AnswerInvalid):
         called = getattr(portal, method)
-        answered = called() if method in ("site", "catalog") else called({} if method == "create" else "x")
-        list(answered)
+        arguments = {"site": (), "catalog": (), "create": ({},), "revise": ({"id": "x"}, "then")}
+        list(called(*arguments.get(method, ("x",))))
 
 
 def test_an_outage_is_no_missing_dataset(server: Server) -> None:

@@ -14,6 +14,7 @@ from ckanext.relay import lease
 from ckanext.syndicate import hooks, profiles, runner, signals
 from ckanext.syndicate.domain.marker import ORIGIN, PATH
 from ckanext.syndicate.model import copies, lease_table, outbox, targets
+from ckanext.syndicate.model.tables import target_table
 from ckanext.syndicate.tests import target_proxy as faults
 from ckanext.syndicate.tests.flow import extra
 from ckanext.syndicate.tests.portals import Target
@@ -67,17 +68,63 @@ def test_a_new_dataset(target: Target) -> None:
 
 
 def test_an_edit(target: Target) -> None:
-    """It costs two requests, and no resource gets another id."""
+    """It costs one request, and no resource gets another id."""
     made = make_dataset(resources=[{"url": "http://data.example/1"}, {"url": "http://data.example/2"}])
     work()
     before = there(target, made)
     asked(target)
     change(made, notes="Other words")
     work()
-    assert asked(target) == ["package_show", "package_update"]
+    assert asked(target) == ["package_revise"]
     after = there(target, made)
     assert after["notes"] == "Other words"
     assert [each["id"] for each in after["resources"]] == [each["id"] for each in before["resources"]]
+    change(made, notes="Once more")
+    work()
+    assert asked(target)[-1] == "package_revise" and there(target, made)["notes"] == "Once more"
+
+
+def test_an_edit_of_what_others_edited(target: Target) -> None:
+    """A copy that is not as it was left is looked at first, and so are the others for a while; nothing is lost."""
+    made = [make_dataset() for _ in range(2)]
+    work()
+    group = target.call("group_create", name="theirs")["name"]
+    for each in made:
+        copy = there(target, each)
+        target.call("package_patch", id=copy["id"], groups=[{"name": group}], url="http://target.example")
+        change(each, notes="Other words")
+    asked(target)
+    work()
+    requests = asked(target)
+    assert 1 <= requests.count("package_revise") <= 2 and requests.count("package_update") == 2
+    for each in made:
+        copy = there(target, each)
+        assert (copy["notes"], [group["name"] for group in copy["groups"]]) == ("Other words", ["theirs"])
+        assert not copy["url"], "what we send is as it is here"
+
+
+def test_an_edit_of_resources(target: Target) -> None:
+    """Whatever changes in resources, the copy has the same ones with the same fields, and those that stay their ids."""
+    urls = ["http://data.example/1", "http://data.example/2"]
+    made = make_dataset(resources=[{"url": urls[0], "colours": ["red", "blue"]}, {"url": urls[1]}])
+    work()
+    first, second = ({"id": each["id"], "url": each["url"]} for each in made["resources"])
+    ids = [each["id"] for each in there(target, made)["resources"]]
+    copies_of = {first["id"]: ids[0], second["id"]: ids[1]}
+    edits: list[list[dict[str, Any]]] = [
+        [{**first, "colours": ["blue"]}, second],
+        [first, {**second, "name": "Two"}],
+        [{**first, "url": "http://data.example/moved"}, second],
+        [second, first],
+        [second],
+    ]
+    for edit in edits:
+        change(made, resources=edit)
+        work()
+        found = there(target, made)["resources"]
+        assert [each["id"] for each in found] == [copies_of[each["id"]] for each in edit]
+        for key in ("url", "colours", "name"):
+            assert [each.get(key) or None for each in found] == [each.get(key) for each in edit]
 
 
 def test_nothing_changed(target: Target) -> None:
@@ -91,7 +138,7 @@ def test_nothing_changed(target: Target) -> None:
     assert asked(target) == [] and left() == {}
     outbox.ask([made[0]["id"]], ["plain"], outbox.BULK, force=True)
     work()
-    assert asked(target) == ["package_show", "package_update"]
+    assert asked(target) == ["package_show", "package_update"], "who insists wants it looked at"
 
 
 def test_renamed_here(target: Target, ckan_config: Any) -> None:
@@ -351,6 +398,27 @@ def test_the_target_is_away(target: Target) -> None:
     assert {there(target, each)["state"] for each in made} == {"active"}
 
 
+def test_what_waited_for_the_target_goes_on_in_order(target: Target) -> None:
+    """When the target is back, datasets that were tried in vain need not wait longer than those that were not."""
+    made = [make_dataset() for _ in range(6)]
+    target.proxy.is_down = True
+    work()
+    later = [make_dataset() for _ in range(3)]
+    targets.answered("plain")
+    work()
+    assert targets.get("plain").failures
+    target.proxy.is_down = False
+    lease.execute(target_table.update().values(not_before=None))
+    asked_for = target.proxy.calls
+    asked_for.clear()
+    work()
+    assert left() == {}
+    names = [call.data["name"] for call in asked_for if call.action == "package_create"]
+    wanted = [each["name"] for each in (*made, *later)]
+    assert sorted(names) == sorted(wanted)
+    assert max(abs(names.index(name) - place) for place, name in enumerate(wanted)) <= len(made) + 1
+
+
 def test_one_dataset_that_always_fails(target: Target) -> None:
     """The others get there; it is given up after as many tries as the profile allows, and says why."""
     bad, *good = [make_dataset() for _ in range(4)]
@@ -378,19 +446,27 @@ def test_another_portal_answers(target: Target) -> None:
 
 
 def test_another_portal_answers_an_edit(target: Target) -> None:
-    """An edit does not ask which portal that is if it shows our copy; one that has none, or another, is asked."""
+    """An edit does not ask which portal that is if it has our copy; one that has none, or another, is asked."""
     made = make_dataset()
     work()
     targets.seen("plain", target.url, "http://another.example")
     change(made, notes="To our copy")
     asked(target)
     work()
-    assert asked(target) == ["package_show", "package_update"]
+    assert asked(target) == ["package_revise"]
+    target.call("package_patch", id=copy_of(made).target_id, notes="By others")
+    change(made, notes="To our copy that others edited")
+    asked(target)
+    work()
+    assert asked(target) == ["package_revise", "package_show", "package_update"]
     target.call("dataset_purge", id=copy_of(made).target_id)
     change(made, notes="To nobody")
     asked(target)
     work()
-    assert asked(target) == ["package_show", "status_show"] and targets.get("plain").cause == "wrong_portal"
+    assert (
+        asked(target) == ["package_revise", "package_show", "status_show"]
+        and targets.get("plain").cause == "wrong_portal"
+    )
 
 
 def test_what_came_from_the_target(target: Target) -> None:

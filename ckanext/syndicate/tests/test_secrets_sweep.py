@@ -55,7 +55,8 @@ def swept(_two_portals: Pair) -> Iterator[Swept]:
     with monitor(site.stack) as messages:
         good = create(site)
         pushed(site, _two_portals.b, good["id"])
-        proxy.fail("package_update", faults.wrong_token)
+        for action in ("package_revise", "package_update"):
+            proxy.fail(action, faults.wrong_token)
         site.call("package_patch", id=good["id"], title="Another title")
         wait_until(lambda: proxy.asked("package_update"), 20)
         through(site, hurried=True)
