@@ -9,6 +9,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import ckan.plugins as p
 import ckan.plugins.toolkit as tk
@@ -16,10 +17,11 @@ import sqlalchemy as sa
 from ckan import model
 
 from ckanext.relay import lease, search, search_entries
+from ckanext.relay.errors import redact
 
 from . import progress, runner
 from .domain import job_state
-from .model import HarvestError, HarvestJob, HarvestSource, clear, jobs, lease_table, record
+from .model import HarvestError, HarvestJob, HarvestSource, clear, clearings, jobs, lease_table, record
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +29,6 @@ log = logging.getLogger(__name__)
 _BATCH = 500
 #: Seconds to wait for workers of aborted jobs to come to the end of the record that they are at.
 _PATIENCE = 20
-#: Seconds after which a clearing that does not end is taken for hung, and new jobs may be made again.
-_LONGEST = 24 * 3600
 _FIELD = "harvest_source_id"
 
 
@@ -65,7 +65,30 @@ def clear_source(source_id: str, user: str) -> None:
             _remove(ids, user)
         clear.history(source_id)
         _tidy_index(source_id)
+        clearings.done(source_id)
     search.index([source_id])
+
+
+def carry_out(source_id: str) -> None:
+    """Clear a source if somebody asked the workers for it and none of them is at it.
+
+    What goes wrong is recorded; what may pass by itself is tried again by a later sweep.
+    """
+    with lease.only_one(f"harvest {jobs.clear_task(source_id)}") as mine:
+        asked = clearings.find(source_id) if mine else None
+        if asked is None or asked.error is not None:
+            return
+        try:
+            with progress.told_to(partial(clearings.note, source_id)):
+                clear_source(source_id, asked.user_name)
+        except (SourceBusy, search.SearchUnavailable) as error:
+            log.warning("The clearing of source %s waits: %s", source_id, error or "somebody else is at it")
+        except NotRemoved as error:
+            clearings.failed(source_id, str(error))
+        except Exception as error:  # the boundary to the plugins that are told of each dataset
+            model.Session.rollback()
+            log.exception("Source %s cannot be cleared", source_id)
+            clearings.failed(source_id, redact(runner.describe(error)))
 
 
 def clear_history(source_id: str, keep_current: bool) -> None:
@@ -96,7 +119,7 @@ def clear_index(source_id: str) -> None:
 def _exclusive(source_id: str) -> Iterator[None]:
     """End the jobs of a source that are open, and let nobody make one while the block runs."""
     task = jobs.clear_task(source_id)
-    with lease.held(lease_table, task, longest=_LONGEST):
+    with lease.held(lease_table, task, longest=runner.longest("clear")):
         if lease.alive(lease_table, task) > 1:
             raise SourceBusy(source_id)
         # who makes a job holds this lock too: after it there is none that we do not see
@@ -124,8 +147,10 @@ def _remove(package_ids: Sequence[str], user: str) -> None:
     """Remove datasets for good; their objects go with them."""
     refused: dict[str, str] = {}
     one_by_one = _somebody_is_told()
-    for first in range(0, len(package_ids), _BATCH):
-        batch = package_ids[first : first + _BATCH]
+    size = max(_BATCH // 10, 1) if one_by_one else _BATCH  # somebody watches how far it is
+    progress.report(0, len(package_ids))
+    for first in range(0, len(package_ids), size):
+        batch = package_ids[first : first + size]
         if one_by_one or not _remove_at_once(batch):
             refused |= _remove_one_by_one(batch, user)
         progress.report(first + len(batch), len(package_ids))

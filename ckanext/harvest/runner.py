@@ -29,6 +29,7 @@ from .model import (
     HarvestJob,
     HarvestObject,
     HarvestObjectError,
+    clearings,
     jobs,
     lease_table,
     mails,
@@ -46,6 +47,8 @@ BATCH_SECONDS = 20
 _UNIQUE_VIOLATION = "23505"  # PostgreSQL's code
 #: Seconds beyond their limits after which tasks that hang are killed.
 GRACE_SECONDS = 60
+#: Seconds after which a clearing that does not end is taken for hung, and new jobs may be made again.
+CLEAR_SECONDS = 24 * 3600
 #: Seconds before what failed for a passing reason is tried again, doubled at each try.
 RETRY_SECONDS = 15
 #: What the leases of all who gather begin with.
@@ -87,6 +90,8 @@ class Batch:
 
 def longest(task: str) -> int:
     """Return after how many seconds a task is taken for hung and its lease is not renewed any more."""
+    if task == "clear":
+        return CLEAR_SECONDS
     return config.gather_seconds() if task == "gather" else BATCH_SECONDS + config.object_seconds()
 
 
@@ -418,6 +423,7 @@ def tick(source_id: str | None = None) -> Iterator[Next]:
             yield from finish(job_id)
     yield from (Next("gather", job_id) for job_id in work.jobs_to_gather(source_id))
     yield from (Next("process", each) for each in work.sources_to_process() if source_id in (None, each))
+    yield from (Next("clear", each) for each in clearings.waiting() if source_id in (None, each))
     yield from (Next("mail", job_id) for job_id in mails.due() if source_id is None)
 
 

@@ -18,7 +18,7 @@ from ckanext.relay.celery_app import (
     send_after_commit,
 )
 
-from . import config, runner
+from . import clearing, config, runner
 from .model import HarvestJob, lease_table, work
 
 KIND = "harvest"
@@ -52,6 +52,12 @@ def reindex(source_id: str) -> None:
     send_all(runner.reindex(source_id))
 
 
+@app.task(name="harvest.clear")
+def clear(source_id: str) -> None:
+    """Clear a source."""
+    clearing.carry_out(source_id)
+
+
 @app.task(name="harvest.sweep")
 def sweep() -> None:
     """Look for what is due and for what nobody works on."""
@@ -67,7 +73,14 @@ def mail(job_id: str) -> None:
     send_all(runner.mail(job_id))
 
 
-_TASKS = {"gather": gather, "process": process, "finish": finish, "reindex": reindex, "mail": mail}
+_TASKS = {
+    "gather": gather,
+    "process": process,
+    "finish": finish,
+    "reindex": reindex,
+    "clear": clear,
+    "mail": mail,
+}
 
 
 def send_all(steps: Iterable[runner.Next]) -> None:
@@ -110,7 +123,7 @@ def _lane(step: runner.Next) -> str:
         return work.lane(source_id=step.id) or BULK
     if step.task == "mail":
         return BULK  # a mail server may be slow
-    return PRIORITY  # ends what somebody may wait for, and is done in a moment
+    return PRIORITY  # somebody may wait for it
 
 
 def gather_after_commit(job: HarvestJob) -> None:
@@ -122,6 +135,11 @@ def gather_after_commit(job: HarvestJob) -> None:
 def process_now(source_id: str) -> None:
     """Let the workers begin with the objects of a source."""
     send_all([runner.Next("process", source_id)] * config.workers_per_source())
+
+
+def clear_now(source_id: str) -> None:
+    """Let a worker clear a source that somebody asked for."""
+    send_all([runner.Next("clear", source_id)])
 
 
 def sweep_now(source_id: str | None = None) -> None:

@@ -61,6 +61,14 @@ def call(action: str, data_dict: Mapping[str, Any] | None = None, **options: Any
         return tk.abort(404, _said(error) or tk._("This is not here, or not any more."))
 
 
+def require(action: str, data_dict: Mapping[str, Any]) -> None:
+    """Show who may not do something the page that says so, before anything is asked."""
+    try:
+        tk.check_access(action, context(), dict(data_dict))
+    except tk.NotAuthorized as error:
+        tk.abort(403, _said(error) or tk._("You are not allowed to do this."))
+
+
 def _said(error: Any) -> str:
     return str(getattr(error, "message", None) or "")
 

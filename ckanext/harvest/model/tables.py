@@ -32,6 +32,18 @@ related: Any = relationship
 
 lease_table = lease.table("harvest_lease", tk.BaseModel.metadata)
 
+#: What is known of a source that the workers are to clear; see :mod:`.clearings`.
+clearing_table = sa.Table(
+    "harvest_clearing",
+    tk.BaseModel.metadata,
+    sa.Column("source_id", sa.UnicodeText, sa.ForeignKey("harvest_source.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("user_name", sa.UnicodeText, nullable=False),
+    sa.Column("asked", sa.DateTime, nullable=False),
+    sa.Column("done", sa.Integer),
+    sa.Column("total", sa.Integer),
+    sa.Column("error", sa.UnicodeText),
+)
+
 #: What messages of the same cause have in common, as SQL: all but words with a digit in them, such as ids, addresses
 #: and dates. What an HTTP server answers (404, 503) stays, and a GUID goes even if it has no digit.
 _CAUSE = (

@@ -17,9 +17,10 @@ from ckan import model
 from ckan.tests import factories
 from flask import current_app
 
-from ckanext.harvest import registry, source_status
+from ckanext.harvest import registry, source_status, tasks
 from ckanext.harvest.harvesters import CKANHarvester
-from ckanext.harvest.model import HarvestJob, HarvestSource, jobs, lease_table
+from ckanext.harvest.model import HarvestJob, HarvestSource, clearings, jobs, lease_table
+from ckanext.harvest.model.tables import clearing_table
 from ckanext.harvest.tests.harvesting import act, harvest, make_source, start
 from ckanext.harvest.tests.logic.people import KINDS, People
 from ckanext.harvest.tests.remote_ckan import RemotePortal, dataset, error_500, hang, html, no_results, trickle
@@ -318,11 +319,18 @@ def test_starting_a_job(people: People) -> None:
 
 
 def test_clearing(people: People) -> None:
-    """The datasets and jobs are gone, the source is there."""
+    """A worker does it, and the page says how far it is; the datasets and jobs are gone then, the source is there."""
     harvest(people.source["id"])
-    page = posted(f"/harvest/clear/{people.source['name']}", people.names["editor"])
-    assert "All datasets and jobs of this source were removed." in text(page)
-    assert "never harvested" in text(page)
+    name, editor = people.source["name"], people.names["editor"]
+    page = posted(f"/harvest/clear/{name}", editor)
+    panel = one(page, "#source-clearing")
+    assert "waits for a worker" in text(panel) and "None has come" not in text(panel)
+    assert panel["hx-get"] == f"/harvest/clear/{name}/progress"
+    tasks.clear(people.source["id"])
+    answer = ask("get", f"/harvest/clear/{name}/progress", editor)
+    assert (answer.status_code, answer.headers["HX-Refresh"], answer.text.strip()) == (286, "true", "")
+    page = shown(f"/harvest/admin/{name}", editor)
+    assert "never harvested" in text(page) and not page.select("#source-clearing")
     model.Session.remove()
     assert HarvestSource.get(people.source["id"]).active
     assert act("harvest_source_show_status", id=people.source["id"])["total_datasets"] == 0
@@ -352,7 +360,9 @@ def test_deleting_a_source_with_its_datasets(people: People, value: str) -> None
     page = shown(path, people.names["editor"])
     assert "1 public dataset is deleted" in text(page) and one(page, "input[name=clear]")["value"] == "true"
     form = one(page, ".primary form")
-    posted(str(form["action"]), people.names["editor"], clear="true")
+    page = posted(str(form["action"]), people.names["editor"], clear="true")
+    assert "The source was deleted." in text(page) and "is to be cleared" in text(one(page, "#source-clearing"))
+    tasks.clear(people.source["id"])
     model.Session.remove()
     assert not HarvestSource.get(people.source["id"]).active
     assert HarvestJob.filter(source_id=people.source["id"]).count() == 0
@@ -360,8 +370,10 @@ def test_deleting_a_source_with_its_datasets(people: People, value: str) -> None
 
 
 def test_a_source_that_is_being_cleared(people: People) -> None:
-    """The page says so, and so does who asks for a job or clears it, too."""
+    """The page says so, and how far that is, and so does who asks for a job or clears it, too."""
     editor = people.names["editor"]
+    clearings.ask(people.source["id"], editor)
+    clearings.note(people.source["id"], 1500, 4000)
     with lease.held(lease_table, jobs.clear_task(people.source["id"]), longest=60):
         for page in (
             shown(f"/harvest/admin/{people.source['name']}", editor),
@@ -369,17 +381,25 @@ def test_a_source_that_is_being_cleared(people: People) -> None:
             posted(f"/harvest/clear/{people.source['name']}", editor),
         ):
             assert "is being cleared" in text(page)
+        clearings.note(people.source["id"], 1500, 4000)
+        part = shown(f"/harvest/clear/{people.source['name']}/progress", editor)
+        bar = one(part, "progress")
+        assert (bar["value"], bar["max"]) == ("1500", "4000")
+        assert "1,500 of 4,000 datasets are removed." in text(part)
     assert "is being cleared" not in text(shown(f"/harvest/admin/{people.source['name']}", editor))
 
 
-def test_clearing_very_many(people: People, monkeypatch: Any) -> None:
-    """The page that asks says that it may take long, and what to do then."""
-    monkeypatch.setattr("ckanext.harvest.views.sources._MANY", 0)
-    path = f"/harvest/clear/{people.source['name']}"
-    command = f"ckan harvester source clear {people.source['name']}"
-    assert command not in text(shown(path, people.names["editor"]))
-    harvest(people.source["id"])
-    assert command in text(shown(path, people.names["editor"]))
+def test_a_source_that_cannot_be_cleared(people: People) -> None:
+    """The page says why, as text, and what to do; who comes when no worker does is told that, too."""
+    name, editor = people.source["name"], people.names["editor"]
+    clearings.ask(people.source["id"], editor)
+    clearings.failed(people.source["id"], f"ValidationError: {EVIL}")
+    page = shown(f"/harvest/admin/{name}", editor)
+    assert f"could not be cleared: ValidationError: {EVIL}" in text(page) and EVIL not in str(page)
+    assert ask("get", f"/harvest/clear/{name}/progress", editor).status_code == 286
+    clearings.ask(people.source["id"], editor)
+    lease.execute(clearing_table.update().values(asked=lease.now - datetime.timedelta(minutes=5)))
+    assert "None has come." in text(shown(f"/harvest/clear/{name}/progress", editor))
 
 
 @pytest.fixture

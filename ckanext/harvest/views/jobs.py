@@ -162,7 +162,7 @@ class AllErrors(Mapping[str, Any]):
 def job_abort(source: str, id: str) -> Any:
     """End a job now."""
     shown = find_source(source)
-    _require("harvest_job_abort", {"id": id})
+    pages.require("harvest_job_abort", {"id": id})
     job = _job(id, shown["id"])
     if not _is_open(job):
         tk.h.flash_notice(tk._("This job has ended already."))
@@ -210,7 +210,7 @@ def job_retry(source: str, id: str) -> Any:
 def job_history_clear(source: str) -> Any:
     """Remove the jobs of a source that nothing depends on any more."""
     shown = find_source(source)
-    _require("harvest_source_job_history_clear", {"id": shown["id"]})
+    pages.require("harvest_source_job_history_clear", {"id": shown["id"]})
     page = tk.url_for("harvester.job_list", source=shown["name"])
     if tk.request.method == "GET":
         return pages.confirm(
@@ -230,14 +230,6 @@ def job_history_clear(source: str) -> Any:
     else:
         tk.h.flash_success(tk._("The job history was cleared."))
     return tk.redirect_to(page)
-
-
-def _require(action: str, data_dict: dict[str, Any]) -> None:
-    """Show who may not do something the page that says so, before anything is asked."""
-    try:
-        tk.check_access(action, pages.context(), data_dict)
-    except tk.NotAuthorized as error:
-        tk.abort(403, str(error.message or tk._("You are not allowed to do this.")))
 
 
 def _job_url(source: dict[str, Any], job_id: str) -> str:

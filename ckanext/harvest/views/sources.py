@@ -11,16 +11,17 @@ from ckan.lib.plugins import lookup_package_plugin
 from ckan.logic import clean_dict, parse_params, tuplize_dict
 from flask import Response
 
-from ckanext.relay import pages
+from ckanext.relay import clock, pages
 
-from .. import registry, source_status
+from .. import registry, source_status, tasks
 from ..domain import job_state
 from ..logic import HarvestJobExists, HarvestSourceInactiveError
+from ..model import clearings
 from ..sources import DATASET_TYPE_NAME
 from .blueprint import harvester
 
-#: From how many datasets on clearing a source may take longer than a web server lets a request take.
-_MANY = 2000
+#: After how many seconds a page says that no worker has come.
+_LATE = 60
 
 
 def find_source(id: str, to_edit: bool = False) -> dict[str, Any]:
@@ -76,7 +77,7 @@ def admin(id: str) -> str:
         "source/admin.html",
         source,
         source_status=source_status.of_source(source["id"]),
-        is_being_cleared=source_status.is_being_cleared(source["id"]),
+        **_clearing(source),
         job=shown["last_job"],
         job_count=shown["job_count"],
         job_status_text=_job_status_text(shown["last_job"]),
@@ -143,21 +144,38 @@ def clear(id: str) -> Response | str:
 
 
 def _clear(source: dict[str, Any]) -> None:
-    try:
-        pages.call("harvest_source_clear", {"id": source["id"]})
-    except tk.ValidationError as error:
-        tk.h.flash_error(pages.in_words(error))
-    else:
+    """Let a worker do it, which takes as long as it takes."""
+    pages.require("harvest_source_clear", {"id": source["id"]})
+    clearings.ask(source["id"], tk.g.user)
+    tasks.clear_now(source["id"])
+
+
+@harvester.route("/harvest/clear/<id>/progress")
+def clear_progress(id: str) -> Response | str:
+    """Answer with the part of a page that changes while a source is cleared; the page is loaded anew in the end."""
+    source = find_source(id, to_edit=True)
+    state = _clearing(source)
+    shown = tk.render("source/clearing.html", {"harvest_source": source, **state})
+    asked = state["clearing"]
+    if state["is_being_cleared"] or (asked and not asked.error):
+        return shown
+    if not asked:
         tk.h.flash_success(tk._("All datasets and jobs of this source were removed."))
+    ended = pages.fragment_done(shown)
+    ended.headers["HX-Refresh"] = "true"
+    return ended
+
+
+def _clearing(source: dict[str, Any]) -> dict[str, Any]:
+    is_being_cleared = source_status.is_being_cleared(source["id"])
+    asked = clearings.find(source["id"])
+    is_late = asked is not None and (clock.now() - asked.asked).total_seconds() > _LATE
+    return {"clearing": asked, "is_being_cleared": is_being_cleared, "is_late": is_late}
 
 
 def _of_clearing(source: dict[str, Any]) -> list[str]:
     datasets = source["status"]["total_datasets"]
     jobs = source["status"]["job_count"]
-    takes_long = tk._(
-        "This takes longer than a browser may wait. What is removed stays removed, and clearing again goes on with the "
-        "rest; so does the command: ckan harvester source clear {0}"
-    ).format(source["name"])
     return [
         tk.ungettext(
             "{0} public dataset is deleted; it cannot be brought back but by harvesting again.",
@@ -168,7 +186,6 @@ def _of_clearing(source: dict[str, Any]) -> list[str]:
         tk.ungettext("{0} job is deleted, with its errors.", "{0} jobs are deleted, with their errors.", jobs).format(
             tk.h.localised_number(jobs)
         ),
-        *([takes_long] if datasets > _MANY else []),
     ]
 
 

@@ -58,6 +58,7 @@ HARVESTER = (
     # what the confirmation says of it changes nothing
     Page("/harvest/refresh/{public_source}", EDITORS, EDITORS),
     Page("/harvest/clear/{public_source}", EDITORS, EDITORS),
+    Page("/harvest/clear/{public_source}/progress", EDITORS, status=286),
     Page("/harvest/delete/{public_source}", EDITORS, EDITORS),
     Page("/harvest/delete/{public_source}?clear=true", EDITORS, EDITORS),
     Page("/harvest/connection-test", None, EDITORS, form={**_TEST, "owner_org": "{organization}"}, posted=200),

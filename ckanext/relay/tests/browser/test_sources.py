@@ -139,6 +139,7 @@ def test_a_source_is_run_cleared_and_deleted(page: Callable[..., Page], site: Si
     visit.reload()
     visit.get_by_role("link", name="Clear…").click()
     visit.get_by_role("button", name="Clear").click()
+    visit.locator("#source-clearing").wait_for()
     visit.get_by_text("All datasets and jobs of this source were removed.").wait_for()
     visit.get_by_role("link", name="Delete…").first.click()
     visit.get_by_role("link", name="Delete its datasets, too").click()
