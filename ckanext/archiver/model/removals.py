@@ -29,9 +29,9 @@ def put_gone() -> None:
     datasets where private ones have none. What is known of a resource that does not come back is forgotten."""
     with lease.transaction() as connection:
         copies = sa.select(_archival.c.cache_filepath, _archival.c.resource_id, statement_time + config.removal_grace())
-        made = postgresql.insert(_removal).from_select(
-            ["path", "resource_id", "due"], copies.where(sa.not_(_is_needed()), is_copy())
-        )
+        # in the order in which put_paths writes, so that nobody waits in a circle
+        gone = copies.where(sa.not_(_is_needed()), is_copy()).order_by(_archival.c.resource_id)
+        made = postgresql.insert(_removal).from_select(["path", "resource_id", "due"], gone)
         connection.execute(made.on_conflict_do_nothing())
         there = sa.exists().where(resource.c.id == _archival.c.resource_id)
         purged = sa.select(_archival.c.id).where(sa.not_(there)).with_for_update(skip_locked=True, of=_archival)

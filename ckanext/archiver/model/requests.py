@@ -131,7 +131,7 @@ def adopt(age: datetime.timedelta) -> int:
     query = facts(sa.literal(0), _archival.c.updated, recheck_at, sa.false(), sa.false(), sa.false())
     query = query.outerjoin(_archival, _archival.c.resource_id == resource.c.id)
     query = query.where(sa.not_(sa.exists().where(_link.c.resource_id == resource.c.id)))
-    made = postgresql.insert(_link).from_select(columns, query)
+    made = postgresql.insert(_link).from_select(columns, query.order_by(resource.c.id))
     there = facts().subquery()
     gone = sa.not_(sa.exists().where(there.c.resource_id == _link.c.resource_id))
     rest = sa.select(_link.c.resource_id).where(gone).with_for_update(skip_locked=True, of=_link)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from ckanext.archiver.model import Archival, requests
 from ckanext.archiver.model.resources import Wanted, facts
 from ckanext.archiver.model.tables import link_table
 from ckanext.archiver.tests.rows import add_dataset, all_links, ask, change, check, link
+from ckanext.harvest.tests.flow import wait_until
 from ckanext.relay import clock, lease
 
 pytestmark = pytest.mark.usefixtures("clean_archiver")
@@ -169,6 +171,23 @@ def test_asking_for_all_passes_over_what_somebody_is_changing() -> None:
         assert ask() == 1
     assert set(asked()) == {"r2"}
     assert ask() == 1
+
+
+def test_taking_in_and_asking_do_not_wait_in_a_circle() -> None:
+    """Two that write the rows of the same new resources write them in the same order."""
+    add_dataset("data", {f"r{number}": f"http://a/{number}" for number in (3, 2, 1)})  # as they come from the disk
+    with ThreadPoolExecutor(1) as pool:
+        with lease.transaction() as somebody:
+            assert requests.request("bulk", Wanted(resources=["r1"]), somebody) == 1
+            adopted = pool.submit(requests.adopt, MONTH)
+            wait_until(_somebody_waits, 20)
+            assert requests.request("bulk", Wanted(resources=["r3"]), somebody) == 1
+        assert adopted.result(20) == 1
+    assert asked() == {"r1": "bulk", "r3": "bulk"} and link("r2").lane is None
+
+
+def _somebody_waits() -> bool:
+    return bool(lease.rows(sa.text("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")))
 
 
 def test_what_is_gone_rests() -> None:

@@ -44,10 +44,19 @@ OURS = {
     "harvest_object_error": {"harvest_job_id": TEXT, "cause": TEXT},
     "harvest_gather_error": {"cause": TEXT},
     "harvest_lease": {"id": TEXT, "task": TEXT, "started": TIME, "expires": TIME},
+    "harvest_clearing": {
+        "source_id": TEXT,
+        "user_name": TEXT,
+        "asked": TIME,
+        "done": INT,
+        "total": INT,
+        "error": TEXT,
+    },
 }
 REQUIRED = {
     ("harvest_source", "url"), ("harvest_source", "type"), ("harvest_job", "status"), ("harvest_log", "content"),
     ("harvest_lease", "task"), ("harvest_lease", "started"), ("harvest_lease", "expires"),
+    ("harvest_clearing", "source_id"), ("harvest_clearing", "user_name"), ("harvest_clearing", "asked"),
 }  # fmt: skip
 #: table → constraint → column and the table that it refers to
 REFERENCES = {
@@ -64,6 +73,7 @@ REFERENCES = {
     "harvest_object_error": {
         "harvest_object_error_harvest_object_id_fkey": ("harvest_object_id", "harvest_object"),
     },
+    "harvest_clearing": {"harvest_clearing_source_id_fkey": ("source_id", "harvest_source")},
 }
 INDEXES = {
     "harvest_object": {
@@ -117,7 +127,8 @@ def test_a_new_database_has_what_the_contract_names(migrate: Callable[..., None]
         for each in inspector().get_columns(table):
             assert each["nullable"] is ((table, each["name"]) not in REQUIRED and each["name"] != "id"), each
             assert each["default"] is None, each
-        assert inspector().get_pk_constraint(table)["constrained_columns"] == ["id"]
+        key = "source_id" if table == "harvest_clearing" else "id"
+        assert inspector().get_pk_constraint(table)["constrained_columns"] == [key]
     for table, indexes in INDEXES.items():
         found = {each["name"]: each["column_names"] for each in inspector().get_indexes(table)}
         assert indexes == {name: found.get(name, [None])[0] for name in indexes}

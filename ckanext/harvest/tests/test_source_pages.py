@@ -428,11 +428,12 @@ def test_a_form_of_another_site(people: People, checked_forms: None) -> None:
     for path in (f"refresh/{name}", f"clear/{name}", f"delete/{name}", "connection-test", "new", f"edit/{name}"):
         assert send(f"/harvest/{path}").status_code == 400, path
     assert HarvestJob.filter(source_id=people.source["id"]).count() == 0
+    assert clearings.find(people.source["id"]) is None
     assert ask("post", f"/harvest/refresh/{name}", editor).status_code == 302
     page = contextvars.Context().run(functools.partial(client.get, f"/harvest/clear/{name}", **_ASKING)).text
     token = one(BeautifulSoup(page, "html.parser"), ".primary form input[name=_csrf_token]")["value"]
     assert send(f"/harvest/clear/{name}", _csrf_token=str(token)).status_code == 302
-    assert HarvestJob.filter(source_id=people.source["id"]).count() == 0
+    assert clearings.find(people.source["id"]) is not None
 
 
 # -- the form

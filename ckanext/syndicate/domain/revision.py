@@ -35,7 +35,7 @@ def request(payload: Mapping[str, Any], modified: str) -> Dataset:
     update = {key: value for key, value in payload.items() if key != "groups"}
     return {
         "match": {"id": payload["id"], "metadata_modified": modified, "resources": links},
-        "filter": ["+groups", "+resources", "-*", *nested],
+        "filter": [*nested, "+groups", "+resources", "-*"],
         "update": {**update, "resources": resources},
     }
 

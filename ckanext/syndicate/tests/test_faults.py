@@ -159,22 +159,24 @@ def test_down_for_a_while(pair: Pair) -> None:
 
 
 def test_another_portal(pair: Pair) -> None:
-    """If another portal answers at the address of the target, nothing is written there."""
+    """If another portal answers at the address of the target, nothing is written there: it is asked for no more than
+    to change a dataset that it would have to have from us."""
     first = create(pair.a)
     pushed(pair.a, pair.b, first["id"])
-    before = pair.a.rows("SELECT count(*) FROM package")
     pair.to_b.target = pair.a.portal.url
     pair.to_b.calls.clear()
     try:
         pair.a.execute("UPDATE syndication_target SET checked = NULL")
         pair.a.call("package_patch", id=first["id"], title="For the right portal")
+        datasets = "SELECT id, metadata_modified FROM package ORDER BY id"
+        before = pair.a.rows(datasets)
         cause, error = until_explained(pair.a, first["id"])
         assert cause == "wrong_portal"
         assert pair.a.portal.url in error
-        assert pair.to_b.writes() == []
+        assert [call.action for call in pair.to_b.writes()] == ["package_revise"]
+        assert pair.a.rows(datasets) == before
     finally:
         pair.to_b.target = pair.b.portal.url
-    assert pair.a.rows("SELECT count(*) FROM package") == before
     through(pair.a, hurried=True)
     assert_equal(pair.a, pair.b, first["id"])
 

@@ -232,12 +232,13 @@ def _updated(portal: Target, way: str, changes: dict[str, Any]) -> dict[str, Any
     else:
         known = {key: shown[key] for key in ("id", "name", "metadata_modified")}
         answer = portal.revise(onto(changed, known, ()), shown["metadata_modified"])
-    assert answer is not None and answer == portal.show(made["id"])
+    after = portal.show(made["id"])
+    assert answer is not None and after is not None and differences(answer, after) == ()
     portal.call("dataset_purge", {"id": made["id"]})
-    own = {"id", "metadata_created", "metadata_modified", "package_id", "created"}
-    assert [resource["package_id"] for resource in answer["resources"]] == [made["id"]] * 2
-    resources = [{key: value for key, value in each.items() if key not in own} for each in answer["resources"]]
-    return {key: value for key, value in answer.items() if key not in own} | {"resources": resources}
+    own = {"id", "metadata_created", "metadata_modified", "package_id", "created", "resources"}
+    assert [resource["package_id"] for resource in after["resources"]] == [made["id"]] * 2
+    resources = [{key: value for key, value in each.items() if key not in own} for each in after["resources"]]
+    return {key: value for key, value in after.items() if key not in own} | {"resources": resources}
 
 
 def test_a_revision_of_what_is_not_as_it_was(portal: Target) -> None:

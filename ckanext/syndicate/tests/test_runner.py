@@ -121,10 +121,10 @@ def test_an_edit_of_resources(target: Target) -> None:
     for edit in edits:
         change(made, resources=edit)
         work()
-        found = there(target, made)["resources"]
+        here, found = act("package_show", id=made["id"])["resources"], there(target, made)["resources"]
         assert [each["id"] for each in found] == [copies_of[each["id"]] for each in edit]
         for key in ("url", "colours", "name"):
-            assert [each.get(key) or None for each in found] == [each.get(key) for each in edit]
+            assert [each.get(key) for each in found] == [each.get(key) for each in here]
 
 
 def test_nothing_changed(target: Target) -> None:

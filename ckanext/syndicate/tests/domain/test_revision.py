@@ -23,7 +23,7 @@ def test_what_is_asked_for() -> None:
     asked = request(PAYLOAD, "then")
     links = [{"id": "r1", "url": "http://here/1.csv"}]
     assert asked["match"] == {"id": "copy", "metadata_modified": "then", "resources": links}
-    assert asked["filter"] == ["+groups", "+resources", "-*", "-resources__0__languages"]
+    assert asked["filter"] == ["-resources__0__languages", "+groups", "+resources", "-*"]
     assert asked["update"].keys() == PAYLOAD.keys() - {"groups"}
 
 
