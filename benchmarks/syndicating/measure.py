@@ -20,8 +20,8 @@ from .sides import Portal, SyndicateBench
 
 #: Seconds without a request after which a round is given up.
 LONGEST = 120
-#: Seconds between two looks whether it is over.
-LOOK = 0.1
+#: Seconds between two looks whether it is over; looking takes time of the same processors, and no figure hangs on it.
+LOOK = 0.5
 
 
 @dataclass(frozen=True)

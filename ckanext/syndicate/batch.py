@@ -368,6 +368,7 @@ class Batch:
 
         :param columns: of the copy that are other now
         """
+        is_general = failure.is_general or self._is_away(failure)
         treatment = retry.treat(
             failure.cause,
             attempts=row.attempts,
@@ -375,7 +376,7 @@ class Batch:
             in_a_row=self._in_a_row,
             failures=self._failures,
             retry_after=failure.retry_after,
-            is_general=failure.is_general,
+            is_general=is_general,
             jitter=random.random(),
         )
         if failure.cause in retry.FINAL:
@@ -393,6 +394,18 @@ class Batch:
         copies.record(row.local_id, self.profile.id, state=FAILED, error=failure.error, **columns)
         step = subject.decision.step if subject else None
         return self._outcome(row, FAILED, step, subject, cause=failure.cause, error=failure.error)
+
+    def _is_away(self, failure: Failure) -> bool:
+        """Return whether the target does not even say who it is: then no dataset is at fault, however few wait for it,
+        and no try counts until it is back."""
+        if failure.cause not in retry.DOUBTFUL or failure.retry_after is not None or self._failures:
+            return False
+        try:
+            with _plugins_asked(f"the client of {self.profile.id}"), _target_asked():
+                self._target.status()
+        except _Failed:
+            return True
+        return False
 
     def _answered(self) -> None:
         """Note that the target does what it is asked for; if it did not before, all that waits goes on in its order."""

@@ -17,6 +17,8 @@ ENOUGH = 3
 FINAL = frozenset({Cause.REFUSED, Cause.NAME_TAKEN, Cause.CONFLICT})
 #: What holds for all datasets.
 OF_TARGET = frozenset({Cause.WRONG_PORTAL, Cause.SETTINGS})
+#: What may be the target's or one dataset's: whoever wants to know asks the target for something else.
+DOUBTFUL = frozenset({Cause.UNREACHABLE, Cause.TIMEOUT, Cause.BUSY, Cause.SERVER_ERROR, Cause.ANSWER_INVALID})
 #: What says nothing about the target.
 OURS = frozenset({Cause.PLUGIN})
 #: What is over once the target answers, as far as the target was the reason.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import functools
 import json
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from ckanext.relay import ckan_211, lease
 
 from . import log
 from .log import SyndicationLog
-from .rows import among, same, upsert
+from .rows import among, as_text, same, upsert
 from .tables import ACTIVE, DELETED, PRIVATE, copy_table
 
 _copy = copy_table
@@ -123,8 +124,15 @@ def intend(local_id: str, profile_id: str, name: str) -> None:
 
     :param name: of our dataset
     """
-    columns = {"name": name, "intent": lease.now}
-    lease.execute(upsert(_copy, {"local_id": local_id, "profile_id": profile_id}, columns, {}))
+    text, constants = _intend()
+    with lease.transaction() as connection:
+        connection.exec_driver_sql(text, {**constants, "dataset": local_id, "profile": profile_id, "called": name})
+
+
+@functools.cache
+def _intend() -> tuple[str, dict[str, Any]]:
+    key = {"local_id": sa.bindparam("dataset"), "profile_id": sa.bindparam("profile")}
+    return as_text(upsert(_copy, key, {"name": sa.bindparam("called"), "intent": lease.now}, {}))
 
 
 def record(local_id: str, profile_id: str, *, state: str, error: str | None = None, **columns: Any) -> None:
@@ -147,19 +155,13 @@ def record(local_id: str, profile_id: str, *, state: str, error: str | None = No
                 name = sa.select(_package.c.name).where(_package.c.id == local_id).scalar_subquery()
                 new = {} if "name" in values else {"name": sa.func.coalesce(name, local_id)}
                 connection.execute(upsert(_copy, key, values, new))
-        connection.execute(log.upsert(_there(local_id, profile_id), values.get("target_id"), state, error))
+        log.note(connection, local_id, profile_id, values.get("target_id"), state, error)
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(sorted(value.items()))
     return None if value is None else sorted(value)
-
-
-def _there(local_id: str, profile_id: str) -> sa.sql.Select[Any]:
-    """Return both ids if the dataset is there, and let nobody purge it before the transaction ends."""
-    query = sa.select(_package.c.id, sa.literal(profile_id).label("profile_id")).where(_package.c.id == local_id)
-    return query.with_for_update(read=True, key_share=True)
 
 
 def forget_gone(profile_id: str, seconds: float) -> int:

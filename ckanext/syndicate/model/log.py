@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,6 +10,7 @@ from ckan import model
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import relationship
 
+from .rows import as_text
 from .tables import TEXT, Base
 
 # Instances hold plain values and classes expressions; SQLAlchemy 1.4, which CKAN 2.11 has, knows no annotation that
@@ -56,7 +58,8 @@ class SyndicationLog(Base):
         :param target_id: None leaves the one that is known
         :param defer_commit: leave it to the caller to commit
         """
-        model.Session.execute(upsert([(local_id, profile_id)], target_id, state, error))
+        model.Session.flush()
+        note(model.Session.connection(), local_id, profile_id, target_id, state, error)
         if not defer_commit:
             model.Session.commit()
         return model.Session.get(cls, (local_id, profile_id), populate_existing=True)
@@ -67,22 +70,33 @@ class SyndicationLog(Base):
         return model.Session.get(cls, (local_id, profile_id))
 
 
-def upsert(pairs: Any, target_id: str | None, state: str, error: str | None) -> Any:
-    """Return the statement that records what came of a push.
+def note(
+    connection: sa.engine.Connection,
+    local_id: str,
+    profile_id: str,
+    target_id: str | None,
+    state: str,
+    error: str | None,
+) -> None:
+    """Record what came of a push, unless the dataset is purged; until the transaction ends nobody can purge it.
 
-    :param pairs: local id and profile id of each, or a SELECT of both
-    :param target_id: None leaves the ones that are known
+    :param target_id: None leaves the one that is known
     """
-    table = SyndicationLog.__table__
+    text, constants = _note()
+    given = {"dataset": local_id, "profile": profile_id, "new_id": target_id or None, "said": state, "why": error}
+    connection.exec_driver_sql(text, {**constants, **given})
+
+
+@functools.cache
+def _note() -> tuple[str, dict[str, Any]]:
+    table, package = SyndicationLog.__table__, model.Package.__table__
+    dataset, profile, new_id, state, error = (
+        sa.bindparam(name, type_=sa.UnicodeText) for name in ("dataset", "profile", "new_id", "said", "why")
+    )
+    # a CTE, since a SELECT that an INSERT reads may not lock
+    there = sa.select(package.c.id).where(package.c.id == dataset).with_for_update(read=True, key_share=True).cte()
     said = {"state": state, "error": error, "timestamp": sa.func.now()}
-    new_id = target_id or SyndicationLog.NO_TARGET
-    made: Any = postgresql.insert(table)
-    if isinstance(pairs, list):
-        rows = [{"local_id": pair[0], "profile_id": pair[1], "target_id": new_id, **said} for pair in pairs]
-        made = made.values(rows)
-    else:
-        found = pairs.cte("found")
-        values = [sa.literal(new_id), *(sa.literal(value) for value in (state, error)), sa.func.now()]
-        made = made.from_select(["local_id", "profile_id", "target_id", *said], sa.select(*found.c, *values))
-    changes = {**said, **({"target_id": target_id} if target_id else {})}
-    return made.on_conflict_do_update(index_elements=["local_id", "profile_id"], set_=changes)
+    row = sa.select(there.c.id, profile, sa.func.coalesce(new_id, SyndicationLog.NO_TARGET), *said.values())
+    made = postgresql.insert(table).from_select(["local_id", "profile_id", "target_id", *said], row)
+    changes = {**said, "target_id": sa.func.coalesce(new_id, table.c.target_id)}
+    return as_text(made.on_conflict_do_update(index_elements=["local_id", "profile_id"], set_=changes))

@@ -18,7 +18,7 @@ from sqlalchemy.dialects import postgresql
 
 from ckanext.relay import lease
 
-from .rows import TEXTS, among, same
+from .rows import TEXTS, among, as_text, same
 from .tables import FAILED, HELD, WAITING, is_waiting, lease_table, outbox_table, target_table
 
 _outbox = outbox_table
@@ -144,13 +144,8 @@ def _ask(datasets: sa.sql.Select[Any]) -> Any:
 
 @functools.cache
 def _text_for_ids() -> tuple[str, dict[str, Any]]:
-    """Return the statement for datasets with some ``ids`` as the driver takes it, and its constant parameters.
-
-    It runs whenever a dataset is saved, and SQLAlchemy compiles anew each time what has an ON CONFLICT.
-    """
-    datasets = sa.select(sa.func.unnest(sa.bindparam("ids", type_=TEXTS)).label("id"))
-    made = _ask(datasets).compile(dialect=postgresql.dialect())
-    return str(made), dict(made.params)
+    """Return the statement for datasets with some ``ids``; it runs whenever a dataset is saved."""
+    return as_text(_ask(sa.select(sa.func.unnest(sa.bindparam("ids", type_=TEXTS)).label("id"))))
 
 
 def retry(profile_id: str | None = None, dataset_ids: Collection[str] | None = None) -> int:

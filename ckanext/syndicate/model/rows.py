@@ -23,10 +23,19 @@ def same(table: sa.Table, local_id: str, profile_id: str) -> Any:
     return sa.and_(table.c.local_id == local_id, table.c.profile_id == profile_id)
 
 
-def upsert(table: sa.Table, key: Mapping[str, str], columns: Mapping[str, Any], new: Mapping[str, Any]) -> Any:
+def as_text(statement: Any) -> tuple[str, dict[str, Any]]:
+    """Return a statement as the driver takes it, and its constant parameters, for ``exec_driver_sql``.
+
+    What has an ON CONFLICT, SQLAlchemy compiles anew each time, which takes longer than to run it.
+    """
+    compiled = statement.compile(dialect=postgresql.dialect())
+    return str(compiled), dict(compiled.params)
+
+
+def upsert(table: sa.Table, key: Mapping[str, Any], columns: Mapping[str, Any], new: Mapping[str, Any]) -> Any:
     """Return the statement that writes these columns of a row.
 
-    :param key: the columns of the primary key
+    :param key: the columns of the primary key; values may also be parameters, as in the others
     :param new: what a row gets instead, or beside, that is not there yet
     """
     made = postgresql.insert(table).values(**{**key, **columns, **new})

@@ -398,6 +398,19 @@ def test_the_target_is_away(target: Target) -> None:
     assert {there(target, each)["state"] for each in made} == {"active"}
 
 
+def test_one_dataset_and_a_target_that_is_away(target: Target) -> None:
+    """However long it is away, and however few datasets wait for it: none is given up."""
+    made = make_dataset()
+    with target.proxy.down():
+        for _ in range(10):
+            work()
+            hurry()
+        (entry,) = left().values()
+        assert (entry.state, entry.cause, entry.attempts) == ("waiting", "unreachable", 0)
+    work()
+    assert left() == {} and there(target, made)["state"] == "active"
+
+
 def test_what_waited_for_the_target_goes_on_in_order(target: Target) -> None:
     """When the target is back, datasets that were tried in vain need not wait longer than those that were not."""
     made = [make_dataset() for _ in range(6)]
