@@ -25,8 +25,9 @@ from ckanext.relay import lease
 from ckanext.relay.errors import RelayError
 
 from . import delivery, failures, hooks, identity
-from .delivery import Delivered, Delivery
+from .delivery import Conflict, Delivered, Delivery, Found
 from .domain import retry, states
+from .domain.marker import ORIGIN, PATH
 from .domain.states import Cause
 from .domain.topic import Decision, Step
 from .failures import Failure
@@ -317,6 +318,11 @@ class Batch:
             with _plugins_asked(work.row.local_id), _target_asked():
                 try:
                     delivered = result()
+                except Found as found:
+                    self._claim_copy(work, found.target_id)
+                    known = replace(work.delivery, target_id=found.target_id, is_lost=False)
+                    self._start(replace(work, delivery=known))
+                    return None
                 except Refused as refusal:
                     if self._reattaches(work, refusal):
                         self._start(replace(work, delivery=replace(work.delivery, reattaches=True, is_lost=False)))
@@ -337,6 +343,15 @@ class Batch:
         target_id = (delivered.dataset or {}).get("id") or work.subject.target_id
         subject = replace(work.subject, target_id=target_id)
         return self._outcome(work.row, _log_state(work.subject), delivered.step, subject, work.subject.decision.reason)
+
+    def _claim_copy(self, work: _Work, target_id: str) -> None:
+        """Make sure that a copy that was found is no other dataset's: two that somebody made of one that came here name
+        the same origin."""
+        if other := copies.other_of(target_id, work.row.local_id, self.profile.id):
+            raise Conflict(
+                f"The dataset {other} has the same origin, {work.delivery.marker.origin}, and has the copy",
+                hint=f"Remove the extras {ORIGIN} and {PATH} from the one that did not come from there.",
+            )
 
     def _reattaches(self, work: _Work, refusal: Refused) -> bool:
         """Ask the plugins whether what the target said means that the name is taken, and the owner may have it back."""

@@ -27,6 +27,14 @@ class WrongPortal(RelayError):
     """Another portal answers at the address of the target than before, or this one itself."""
 
 
+class Found(Exception):
+    """A copy was found of which it is not recorded here that it is this dataset's: who has the records looks whose."""
+
+    def __init__(self, target_id: str) -> None:
+        super().__init__(target_id)
+        self.target_id = target_id
+
+
 class NameTaken(RelayError):
     """Another dataset of the target has the name."""
 
@@ -140,12 +148,15 @@ def deliver(target: Portal, delivery: Delivery) -> Delivered:
 
     :raises Conflict: the copy is another portal's
     :raises NameTaken: another dataset has the name
+    :raises Found: there is a copy although no id is known; called with that id it is written
     :raises RelayError: as :class:`ckanext.syndicate.remote.Target` does
     """
     revised = revise(target, delivery, delivery.content) if delivery.content else None
     if revised is not None:
         return revised
     remote = find_copy(target, delivery)
+    if remote is not None and delivery.target_id is None:
+        raise Found(str(remote["id"]))
     if delivery.content is None:
         return retract(target, delivery, remote)
     if remote is None:

@@ -93,6 +93,17 @@ def _as_copy(row: Any) -> Copy:
     return Copy(**columns)
 
 
+def other_of(target_id: str, local_id: str, profile_id: str) -> str | None:
+    """Return the id of another dataset of ours whose copy has an id at a target, None if there is none."""
+    query = sa.select(_copy.c.local_id).where(
+        _copy.c.profile_id == profile_id,
+        *(_copy.c.target_id == target_id, _copy.c.local_id != local_id),
+        sa.exists().where(_package.c.id == _copy.c.local_id),
+    )
+    rows = lease.rows(query.limit(1))
+    return rows[0].local_id if rows else None
+
+
 def known_target(local_id: str, profile: Any) -> str | None:
     """Return the id of a copy that we have no row of: from the extra of the dataset in which ckanext-syndicate 1 and 2
     kept it, or from its log.
@@ -131,7 +142,7 @@ def intend(local_id: str, profile_id: str, name: str) -> None:
 
 @functools.cache
 def _intend() -> tuple[str, dict[str, Any]]:
-    key = {"local_id": sa.bindparam("dataset"), "profile_id": sa.bindparam("profile")}
+    key: dict[str, Any] = {"local_id": sa.bindparam("dataset"), "profile_id": sa.bindparam("profile")}
     return as_text(upsert(_copy, key, {"name": sa.bindparam("called"), "intent": lease.now}, {}))
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from ckanext.relay.errors import RemoteStatus, RemoteTimeout
-from ckanext.syndicate.delivery import Conflict, Content, Delivered, Delivery, NameTaken, Vanished, WrongPortal, deliver
+from ckanext.syndicate import delivery as delivering
+from ckanext.syndicate.delivery import Conflict, Content, Delivered, Delivery, Found, NameTaken, Vanished, WrongPortal
 from ckanext.syndicate.domain.marker import Marker, marker_of
 from ckanext.syndicate.domain.topic import Step
 from ckanext.syndicate.remote import Catalog, Refused
@@ -139,6 +140,14 @@ class Script:
     def user(self, name: str) -> dict[str, Any] | None:
         self._asked("user", name)
         return {"id": "robot-id"} if name == "robot" else None
+
+
+def deliver(script: Script, delivery: Delivery) -> Delivered:
+    """Deliver as a batch does: what is found is written if it is nobody else's."""
+    try:
+        return delivering.deliver(script, delivery)
+    except Found as found:
+        return delivering.deliver(script, replace(delivery, target_id=found.target_id, is_lost=False))
 
 
 def delivered(script: Script, delivery: Delivery) -> tuple[Delivered, list[str]]:

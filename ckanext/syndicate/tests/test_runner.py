@@ -502,6 +502,23 @@ def test_what_names_another_dataset_as_its_origin(target: Target) -> None:
     assert there(target, victim)["title"] == victim["title"]
 
 
+def test_two_datasets_of_one_origin(target: Target) -> None:
+    """One that somebody made of a dataset that came here, extras and all, does not get to the copy of that one."""
+    far = [{"key": ORIGIN, "value": "http://far.example/dataset/1"}, {"key": PATH, "value": "http://far.example"}]
+    first = make_dataset(extras=far, title="The first")
+    work()
+    second = make_dataset(extras=far, title="The second")
+    work()
+    (entry,) = left().values()
+    assert (entry.local_id, entry.state, entry.cause) == (second["id"], "failed", "conflict")
+    assert first["id"] in (entry.error or "") and PATH in (entry.error or "")
+    assert there(target, first)["title"] == "The first" and len(target.call("package_list")) == 1
+    set_flag(second, "true")  # without the other extras
+    work()
+    assert left() == {} and there(target, second)["title"] == "The second"
+    assert there(target, first)["title"] == "The first"
+
+
 # -- other extensions
 
 
