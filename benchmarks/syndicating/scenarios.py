@@ -60,7 +60,8 @@ class Outage:
     :ivar waited: seconds from its return to the first request
     :ivar displaced: by how many places an update came too late or too early at most
     :ivar written: how often each dataset was written at the most
-    :ivar plain: updates a second of the same payloads by the shortest way
+    :ivar plain_updates: updates a second of the same payloads by the shortest way
+    :ivar plain_creates: the same payloads sent to the empty target, datasets a second
     """
 
     edits: int
@@ -68,7 +69,8 @@ class Outage:
     waited: float
     displaced: int
     written: int
-    plain: float
+    plain_updates: float
+    plain_creates: float
 
 
 @dataclass
@@ -149,8 +151,7 @@ class Comparison:
             payloads = [call.data for call in self.proxy.calls if call.action == "package_create"]
             self.target.put_back("empty")
             self.proxy.well()
-            plains.append(len(payloads) / plain(self.bench, self.proxy, "package_create", payloads, CONNECTIONS))
-            self.bench.say(f"first, plain calls: {plains[-1]:.1f}/s")
+            plains.append(self._plain("package_create", payloads))
         self.result.plain = max(plains)
         for side in (self.reference, self.ours):
             self.result.rounds["first", side.key] = max(firsts[side.key], key=lambda each: each.rate)
@@ -200,8 +201,15 @@ class Comparison:
         written = max(map(order.count, first))
         payloads = [payload | {"title": "Once more"} for payload in payloads]
         self.proxy.well()
-        rate = len(payloads) / plain(self.bench, self.proxy, "package_update", payloads, CONNECTIONS)
-        self.result.outage = Outage(count, done, self._first_call(updates, back), displaced, written, rate)
+        rates = [self._plain("package_update", payloads)]
+        self.target.put_back("empty")
+        rates.append(self._plain("package_create", [_without_id(payload) for payload in payloads]))
+        self.result.outage = Outage(count, done, self._first_call(updates, back), displaced, written, *rates)
+
+    def _plain(self, action: str, payloads: list[dict[str, Any]]) -> float:
+        rate = len(payloads) / plain(self.bench, self.proxy, action, payloads, CONNECTIONS)
+        self.bench.say(f"plain calls of {action}: {rate:.1f}/s")
+        return rate
 
     def _first_call(self, updates: list[Any], back: float) -> float:
         return max(0.0, updates[0].at - back)
@@ -248,6 +256,10 @@ class Comparison:
 
     def _keep(self, name: str, side: Portal, done: Round) -> None:
         self.result.rounds[name, side.key] = done
+
+
+def _without_id(payload: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in payload.items() if key != "id"}
 
 
 def _created(request: Request) -> None:

@@ -46,7 +46,8 @@ def table(result: Result) -> Iterator[str]:
         yield f"ours alone: {outage.edits} edits while the target was down"
         yield f"  seconds from its return to the first update        {outage.waited:.1f}"
         yield f"  updates a second from there on                     {outage.round.rate:.1f}"
-        yield f"  plain calls of package_update, same payloads       {outage.plain:.1f}"
+        yield f"  plain calls of package_update, same payloads       {outage.plain_updates:.1f}"
+        yield f"  plain calls of package_create, same payloads       {outage.plain_creates:.1f}"
         yield f"  requests, of which write                           {outage.round.asked}, {outage.round.writes}"
         yield f"  places by which an update was out of order         {outage.displaced}"
         yield f"  times that a dataset was written at most           {outage.written}"
@@ -69,7 +70,7 @@ def targets(result: Result) -> Iterator[Target]:
         met = 1 <= edit.asked <= 2 and not changed
         yield Target("requests for one edit", "1 or 2, no resource id changed", got, met)
     if outage := result.outage:
-        share = outage.round.rate / (result.plain or outage.plain)
+        share = outage.round.rate / outage.plain_creates
         met = share >= 0.9 and outage.displaced < 10 and outage.written == 1
         got = f"{share:.0%}, out of order by {outage.displaced}, written {outage.written} times"
         yield Target("edits of an outage, of the rate of plain calls", "at least 90 %, in order, once", got, met)
