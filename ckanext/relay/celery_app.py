@@ -15,7 +15,6 @@ harm; that is why a broker that is down is logged and not an error for who sends
 from __future__ import annotations
 
 import functools
-import gc
 import logging
 import os
 import time
@@ -279,14 +278,6 @@ def processes() -> int:
 def _count_processes(sender: Any, **_: Any) -> None:
     """Remember, before the processes are forked, how many there will be."""
     _worker["processes"] = sender.concurrency if isinstance(sender.concurrency, int) else os.cpu_count() or 1
-
-
-@signals.worker_init.connect
-def _freeze(**_: Any) -> None:
-    """What CKAN has loaded stays. To look through all of it for garbage, now and then, would take time from the work,
-    and would make each forked process copy the memory that it shares."""
-    gc.collect()
-    gc.freeze()
 
 
 @signals.worker_process_init.connect
