@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from . import machine
+
 REFERENCE, OURS = "reference", "ours"
 
 #: How a figure is got of a round, how many digits it has, and whether the sides are compared by it; by its name.
@@ -26,6 +28,19 @@ def target_lines(targets: Iterable[Target]) -> Iterator[str]:
     words = {True: "met", False: "MISSED", None: "-"}
     for target in targets:
         yield f"{words[target.met]:<7} {target.what:<50} wanted {target.wanted}, got {target.got}"
+
+
+def sections(method: str, about: Mapping[str, str], table: Iterable[str], targets: Iterable[Target]) -> list[str]:
+    """Return a record in Markdown.
+
+    :param about: the machine
+    """
+    return [
+        method,
+        f"## Machine\n\n{machine.listed(about)}",
+        f"## Figures\n\n{machine.code(table)}",
+        f"## Targets\n\n{machine.code(target_lines(targets))}",
+    ]
 
 
 def side_by_side(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import machine
-from .figures import Target, target_lines
+from .figures import Target, sections
 from .scenarios import CHANGED, FIRST, FORCED, INCREMENTAL, SCENARIOS, Run, Scenario
 
 REFERENCE, TWO, ONE = "reference", "ours-2", "ours-1"
@@ -150,12 +150,7 @@ and Solr core. How each figure is got is said in benchmarks/README.rst."""
 
 def record(result: Result) -> Path:
     """Write the record."""
-    sections = [
-        METHOD,
-        f"## Machine\n\n{machine.listed(result.machine)}",
-        f"## Figures\n\n{machine.code([table(result)])}",
-        f"## Targets\n\n{machine.code(target_lines(targets(result)))}",
-    ]
+    parts = sections(METHOD, result.machine, [table(result)], targets(result))
     if result.profile:
-        sections.append(f"## Where the time of one worker goes\n\n{machine.code([result.profile.strip()])}")
-    return machine.record("harvest", "Harvest, side by side", sections, f": {result.count} datasets.")
+        parts.append(f"## Where the time of one worker goes\n\n{machine.code([result.profile.strip()])}")
+    return machine.record("harvest", "Harvest, side by side", parts, f": {result.count} datasets.")

@@ -85,12 +85,8 @@ class Side:
     @contextmanager
     def running(self) -> Iterator[None]:
         self.bench.valkey.flush(self.site.name)
-        processes = self.processes()
-        try:
-            self.bench.start(*processes)
+        with self.bench.running(*self.processes()):
             yield
-        finally:
-            self.bench.stop(*processes)
 
     def prepare(self) -> None:
         """A new portal with nothing but an organisation and the source, saved as ``empty``."""

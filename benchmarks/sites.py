@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -133,6 +134,15 @@ class Servers(Stack):
             self._start(*parts)
         finally:
             self.say = said
+
+    @contextmanager
+    def running(self, *parts: Process) -> Iterator[None]:
+        """Start workers, and stop them after the block."""
+        try:
+            self.start(*parts)
+            yield
+        finally:
+            self.stop(*parts)
 
     def stop(self, *parts: Process) -> None:
         for part in parts:

@@ -15,7 +15,7 @@ import redis
 
 from ckanext.relay.devstack.processes import Process
 
-from . import machine
+from . import figures, machine
 from .figures import Target, target_lines
 from .sites import QuietPortal, Servers, Site
 
@@ -68,12 +68,8 @@ class Side:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        processes = self.processes()
-        try:
-            self.bench.start(*processes)
+        with self.bench.running(*self.processes()):
             yield
-        finally:
-            self.bench.stop(*processes)
 
     def query(self, statement: str, *given: Any) -> Any:
         """Return the first value of the first row."""
@@ -96,9 +92,10 @@ class Result(Protocol):
 class Words(Protocol):
     """The module that puts a result into words."""
 
+    METHOD: str
+
     def table(self, result: Any) -> Iterable[str]: ...
     def targets(self, result: Any) -> Iterable[Target]: ...
-    def sections(self, result: Any) -> Iterable[str]: ...
 
 
 def carry_out(
@@ -122,5 +119,6 @@ def carry_out(
 
 def write_record(name: str, title: str, result: Result, words: Words, replaced: str) -> None:
     """Write ``results/NAME-DATE.md``."""
-    path = machine.record(name, title, words.sections(result), f"; {replaced} from {result.origin}.")
+    sections = figures.sections(words.METHOD, result.machine, words.table(result), words.targets(result))
+    path = machine.record(name, title, sections, f"; {replaced} from {result.origin}.")
     say(f"recorded in {path}")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .. import machine
-from ..figures import OURS, REFERENCE, Figures, Target, side_by_side, target_lines
+from ..figures import OURS, REFERENCE, Figures, Target, side_by_side
 from .scenarios import GIB, Result
 
 SIDES = {REFERENCE: "ckanext-archiver", OURS: "ours"}
@@ -90,13 +89,3 @@ Each scenario begins with the same saved database and Solr core; the links are l
 process. Seconds are those from the first request that reaches the hosts until each resource has a verdict in the
 table. A round whose verdicts or copies are not the expected ones ends the benchmark. How each figure is got is said
 in benchmarks/README.rst."""
-
-
-def sections(result: Result) -> list[str]:
-    """Return the record."""
-    return [
-        METHOD,
-        f"## Machine\n\n{machine.listed(result.machine)}",
-        f"## Figures\n\n{machine.code(table(result))}",
-        f"## Targets\n\n{machine.code(target_lines(targets(result)))}",
-    ]

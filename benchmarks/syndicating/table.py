@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .. import machine
-from ..figures import OURS, REFERENCE, Figures, Target, side_by_side, target_lines
+from ..figures import OURS, REFERENCE, Figures, Target, side_by_side
 from .scenarios import Result
 
 SIDES = {REFERENCE: "ckanext-syndicate", OURS: "ours"}
@@ -81,13 +80,3 @@ Each first push begins with a target without a dataset and a portal from which n
 All sides push to the same target through the same proxy, which counts. Each side has one worker process. Seconds are
 those from the first request to the last answer; of several first pushes the quickest counts. How each figure is got is
 said in benchmarks/README.rst."""
-
-
-def sections(result: Result) -> list[str]:
-    """Return the record."""
-    return [
-        METHOD,
-        f"## Machine\n\n{machine.listed(result.machine)}",
-        f"## Figures\n\n{machine.code(table(result))}",
-        f"## Targets\n\n{machine.code(target_lines(targets(result)))}",
-    ]

@@ -111,9 +111,13 @@ def confirm(
     return tk.render("relay/confirm.html", variables)
 
 
-def fragment_done(html: str) -> Response:
-    """Return the last state of a part that a page keeps asking for: it is shown, and not asked for again."""
-    return Response(html, STOP_POLLING, mimetype="text/html")
+def fragment_done(html: str, reloads: bool = False) -> Response:
+    """Return the last state of a part that a page keeps asking for: it is shown, and not asked for again.
+
+    :param reloads: whether the whole page is loaded anew, since more of it is other now
+    """
+    headers = {"HX-Refresh": "true"} if reloads else {}
+    return Response(html, STOP_POLLING, headers, mimetype="text/html")
 
 
 # -- lists

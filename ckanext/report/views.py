@@ -83,10 +83,7 @@ def progress(report_name: str) -> Any:
     shown = tk.render("report/snippets/progress.html", _progress(found, options, status))
     if phase:
         return shown
-    answer = pages.fragment_done(shown)
-    if not status["failed"]:
-        answer.headers["HX-Refresh"] = "true"
-    return answer
+    return pages.fragment_done(shown, reloads=not status["failed"])
 
 
 def _answer(report_name: str, organization: str | None) -> Any:

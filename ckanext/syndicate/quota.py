@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+from ckanext.relay import clock
 
 from . import config
 from .domain import guard
@@ -18,7 +18,7 @@ class Quota:
 
     def __init__(self, profile: Profile) -> None:
         approved = targets.get(profile.id).approved
-        self.is_approved = approved is not None and approved > _utc_now()
+        self.is_approved = approved is not None and approved > clock.now()
         self.taken = copies.retracted_since(profile.id, guard.DAY)
         self._allowed = guard.allowed(copies.number(profile.id) + self.taken, config.delete_limit())
 
@@ -28,7 +28,3 @@ class Quota:
             return False
         self.taken += 1
         return True
-
-
-def _utc_now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)

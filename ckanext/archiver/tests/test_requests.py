@@ -14,8 +14,8 @@ from ckanext.archiver.model import Archival, requests
 from ckanext.archiver.model.resources import Wanted, facts
 from ckanext.archiver.model.tables import link_table
 from ckanext.archiver.tests.rows import add_dataset, all_links, ask, change, check, link
-from ckanext.harvest.tests.flow import wait_until
 from ckanext.relay import clock, lease
+from ckanext.relay.tests.waiting import wait_until
 
 pytestmark = pytest.mark.usefixtures("clean_archiver")
 

@@ -161,9 +161,7 @@ def clear_progress(id: str) -> Response | str:
         return shown
     if not asked:
         tk.h.flash_success(tk._("All datasets and jobs of this source were removed."))
-    ended = pages.fragment_done(shown)
-    ended.headers["HX-Refresh"] = "true"
-    return ended
+    return pages.fragment_done(shown, reloads=True)
 
 
 def _clearing(source: dict[str, Any]) -> dict[str, Any]:
