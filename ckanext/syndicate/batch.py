@@ -284,9 +284,9 @@ class Batch:
     def _leave(self, row: Row, subject: Subject) -> Outcome:
         """Do nothing, and say why."""
         reason = subject.decision.reason
-        if subject.target_id is not None and subject.package is not None:
-            copies.record(row.local_id, self.profile.id, state=STOPPED, error=reason)
-        outbox.done(row, self._lease_id)
+        with self._done(row) as connection:
+            if subject.target_id is not None and subject.package is not None:
+                copies.record(row.local_id, self.profile.id, state=STOPPED, error=reason, connection=connection)
         return self._outcome(row, STOPPED, Step.NOTHING, subject, reason=reason)
 
     def _start(self, work: _Work) -> None:
@@ -331,18 +331,30 @@ class Batch:
         except _Failed as failed:
             return self._failed(work.row, failed.failure, work.subject)
         self._answered()
-        self._record(work, delivered)
-        if work.subject.package is not None:
+        is_told = work.subject.package is not None and hooks.are_told_after()
+        if is_told:
+            self._record(work, delivered)
             try:
                 with _plugins_asked(work.row.local_id):
                     hooks.after_dataset(work.row.local_id, self.profile, delivered.dataset or {})
             except _Failed as failed:
                 # without the hash it is pushed again, so that the receivers are told again
                 return self._failed(work.row, failed.failure, work.subject, payload_hash=None)
-        outbox.done(work.row, self._lease_id)
+        with self._done(work.row) as connection:
+            if not is_told:
+                self._record(work, delivered, connection)
         target_id = (delivered.dataset or {}).get("id") or work.subject.target_id
         subject = replace(work.subject, target_id=target_id)
         return self._outcome(work.row, _log_state(work.subject), delivered.step, subject, work.subject.decision.reason)
+
+    @contextlib.contextmanager
+    def _done(self, row: Row) -> Iterator[Any]:
+        """Take a row away in the transaction of the block, or after it if somebody asks for the dataset just now."""
+        with lease.transaction() as connection:
+            yield connection
+            is_done = outbox.done_with(connection, row, self._lease_id)
+        if not is_done:
+            outbox.done(row, self._lease_id)
 
     def _claim_copy(self, work: _Work, target_id: str) -> None:
         """Make sure that a copy that was found is no other dataset's: two that somebody made of one that came here name
@@ -359,8 +371,8 @@ class Batch:
             return False
         return hooks.reattaches(ValidationError(refusal.errors))
 
-    def _record(self, work: _Work, delivered: Delivered) -> None:
-        """Record what is at the target now."""
+    def _record(self, work: _Work, delivered: Delivered, connection: Any = None) -> None:
+        """Record what is at the target now, in a transaction of its own unless another is given."""
         subject, remote = work.subject, delivered.dataset
         columns: dict[str, Any] = {"presence": delivered.presence, "intent": None, "payload_hash": delivered.hash}
         if remote is not None:
@@ -374,7 +386,7 @@ class Batch:
             columns["name"] = subject.package["name"]
         state = _log_state(subject)
         error = subject.decision.reason if state == STOPPED else None
-        copies.record(subject.local_id, self.profile.id, state=state, error=error, **columns)
+        copies.record(subject.local_id, self.profile.id, state=state, error=error, connection=connection, **columns)
         for sentence in delivered.dropped:
             log.info("%s at %s: %s", subject.local_id, self.profile.id, sentence)
 

@@ -72,6 +72,11 @@ def after_dataset(package_id: str, profile: Profile, remote: dict[str, Any]) -> 
     signals.after_syndication.send(package_id, profile=profile, remote=remote, params={"id": package_id})
 
 
+def are_told_after() -> bool:
+    """Return whether anybody is told that a dataset has been pushed."""
+    return bool(signals.after_syndication.receivers) or _action("after_syndication_action") is not None
+
+
 def before_group(group_id: str, profile: Profile, payload: dict[str, Any]) -> None:
     """Tell that a group or organization is about to be pushed.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import functools
@@ -146,27 +147,56 @@ def _intend() -> tuple[str, dict[str, Any]]:
     return as_text(upsert(_copy, key, {"name": sa.bindparam("called"), "intent": lease.now}, {}))
 
 
-def record(local_id: str, profile_id: str, *, state: str, error: str | None = None, **columns: Any) -> None:
+def record(
+    local_id: str,
+    profile_id: str,
+    *,
+    state: str,
+    error: str | None = None,
+    connection: sa.engine.Connection | None = None,
+    **columns: Any,
+) -> None:
     """Record what came of a push, in the log and in the copy.
 
     :param state: of the log, see ``SyndicationLog.State``; nothing is logged of a dataset that is purged
     :param error: for people, without secrets
+    :param connection: in a transaction to be part of, instead of one of its own
     :param columns: those of the copy that are other now, see :class:`Copy`; ``resources`` and ``groups`` as they are
         there, a time may be ``lease.now``. Without any the copy stays as it is. A ``target_id`` ends the intent.
     """
     values = {key: json.dumps(_plain(value)) if key in _JSON else value for key, value in columns.items()}
     if values.get("target_id"):
         values.setdefault("intent", None)
-    with lease.transaction() as connection:
-        if values:
-            # mostly there is a row, and SQLAlchemy compiles anew each time what has an ON CONFLICT
-            changed = connection.execute(sa.update(_copy).where(same(_copy, local_id, profile_id)).values(values))
-            if not changed.rowcount:
-                key = {"local_id": local_id, "profile_id": profile_id}
-                name = sa.select(_package.c.name).where(_package.c.id == local_id).scalar_subquery()
-                new = {} if "name" in values else {"name": sa.func.coalesce(name, local_id)}
-                connection.execute(upsert(_copy, key, values, new))
-        log.note(connection, local_id, profile_id, values.get("target_id"), state, error)
+    with contextlib.nullcontext(connection) if connection else lease.transaction() as mine:
+        # the dataset first, as who purges it does, so that nobody waits in a circle
+        log.note(mine, local_id, profile_id, values.get("target_id"), state, error)
+        if values and not _change(mine, local_id, profile_id, values):
+            key = {"local_id": local_id, "profile_id": profile_id}
+            name = sa.select(_package.c.name).where(_package.c.id == local_id).scalar_subquery()
+            new = {} if "name" in values else {"name": sa.func.coalesce(name, local_id)}
+            mine.execute(upsert(_copy, key, values, new))
+
+
+def _change(connection: sa.engine.Connection, local_id: str, profile_id: str, values: Mapping[str, Any]) -> bool:
+    """Change columns of a copy, and return whether there is a row of it."""
+    times = tuple(name for name, value in values.items() if value is lease.now)
+    given = {f"new_{name}": value for name, value in values.items() if name not in times}
+    text, constants = _changed(tuple(values), times)
+    keys = {"dataset": local_id, "profile": profile_id}
+    return bool(connection.exec_driver_sql(text, {**constants, **given, **keys}).rowcount)
+
+
+@functools.cache
+def _changed(names: tuple[str, ...], times: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
+    """Return the statement that changes columns of a copy; parameters are ``dataset``, ``profile`` and ``new_NAME``.
+
+    :param times: those of them that become the time of the statement
+    """
+    values = {
+        name: lease.now if name in times else sa.bindparam(f"new_{name}", type_=_copy.c[name].type) for name in names
+    }
+    row = same(_copy, sa.bindparam("dataset"), sa.bindparam("profile"))
+    return as_text(sa.update(_copy).where(row).values(values))
 
 
 def _plain(value: Any) -> Any:

@@ -198,6 +198,22 @@ def done(row: Row, lease_id: str) -> bool:
     return False
 
 
+def done_with(connection: sa.engine.Connection, row: Row, lease_id: str) -> bool:
+    """Do as :func:`done` in a transaction of others. False: it is to be called when that has ended, since somebody asks
+    just now, or has asked; a transaction that has locked anything must not wait for one that saves a dataset."""
+    text, constants = _done_with()
+    given = {"dataset": row.local_id, "profile": row.profile_id, "mine": lease_id, "known": row.version}
+    return bool(connection.exec_driver_sql(text, {**constants, **given}).rowcount)
+
+
+@functools.cache
+def _done_with() -> tuple[str, dict[str, Any]]:
+    row = same(_outbox, sa.bindparam("dataset"), sa.bindparam("profile"))
+    known = _outbox.c.version == sa.bindparam("known"), _outbox.c.claimed_by == sa.bindparam("mine")
+    free = sa.select(_outbox.c.version).where(row).with_for_update(skip_locked=True)
+    return as_text(sa.delete(_outbox).where(row, *known, sa.exists(free)))
+
+
 def put_off(row: Row, lease_id: str, seconds: float, cause: str, error: str, counts: bool) -> None:
     """Record a failure after which it is tried again; at once, if somebody has asked again meanwhile.
 

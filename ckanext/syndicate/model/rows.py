@@ -18,7 +18,7 @@ def among(column: Any, values: Collection[str]) -> Any:
     return column == sa.any_(sa.literal(list(values), TEXTS))
 
 
-def same(table: sa.Table, local_id: str, profile_id: str) -> Any:
+def same(table: sa.Table, local_id: Any, profile_id: Any) -> Any:
     """Return the condition that a row is about this dataset and profile."""
     return sa.and_(table.c.local_id == local_id, table.c.profile_id == profile_id)
 
@@ -26,7 +26,8 @@ def same(table: sa.Table, local_id: str, profile_id: str) -> Any:
 def as_text(statement: Any) -> tuple[str, dict[str, Any]]:
     """Return a statement as the driver takes it, and its constant parameters, for ``exec_driver_sql``.
 
-    What has an ON CONFLICT, SQLAlchemy compiles anew each time, which takes longer than to run it.
+    To build a statement with SQLAlchemy, and to find it among those that were compiled, takes as long as to run it; and
+    what has an ON CONFLICT is compiled anew each time.
     """
     compiled = statement.compile(dialect=postgresql.dialect())
     return str(compiled), dict(compiled.params)

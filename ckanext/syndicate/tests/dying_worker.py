@@ -24,7 +24,8 @@ STEPS = {
     "noted what it is about to do": ("model.copies", "intend", "after"),
     "the target has it": ("delivery", "deliver", "after"),
     "recorded": ("model.copies", "record", "after"),
-    "done": ("model.outbox", "done", "after"),
+    "the row is taken away": ("model.outbox", "done_with", "after"),
+    "done": ("batch", "Batch._end", "after"),
 }
 
 
@@ -56,8 +57,9 @@ def dying(step: str, when: str, function: Callable[..., Any]) -> Callable[..., A
 def main() -> None:
     celery_app._flask_app()  # loads the plugin; the processes that are forked have what is patched here
     for step, (name, function, when) in STEPS.items():
-        module = sys.modules[f"ckanext.syndicate.{name}"]
-        setattr(module, function, dying(step, when, getattr(module, function)))
+        *path, last = function.split(".")
+        owner = functools.reduce(getattr, path, sys.modules[f"ckanext.syndicate.{name}"])
+        setattr(owner, last, dying(step, when, getattr(owner, last)))
     sys.exit(celery())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import threading
 from typing import Any
 
 import ckan.plugins.toolkit as tk
@@ -12,7 +13,8 @@ from ckan import model
 from ckan.tests import factories
 
 from ckanext.relay import lease
-from ckanext.syndicate.model import SyndicationLog, copies
+from ckanext.syndicate.model import SyndicationLog, affected, copies
+from ckanext.syndicate.types import Profile
 
 pytestmark = pytest.mark.usefixtures("syndicate_portal")
 
@@ -88,3 +90,20 @@ def test_what_workers_record_is_in_it(dataset: dict[str, Any]) -> None:
     copies.record("gone", "one", state="synced", target_id="remote", presence="deleted")
     assert row("gone") is None
     assert copies.get("gone", "one") == copies.Copy("gone", "one", "gone", "remote", presence="deleted")
+
+
+def test_recording_and_purging_do_not_wait_in_a_circle(dataset: dict[str, Any]) -> None:
+    """Who purges a dataset keeps the id of its copy after that; who records a push has not got hold of that row yet."""
+    key = dataset["id"]
+    package: sa.Table = model.Package.__table__
+    recording = threading.Thread(target=lambda: copies.record(key, "one", state="synced", target_id="remote"))
+    with lease.transaction() as purging:
+        purging.execute(sa.text("SET LOCAL lock_timeout = '5s'"))
+        purging.execute(sa.select(package.c.id).where(package.c.id == key).with_for_update())
+        recording.start()
+        recording.join(0.5)
+        assert recording.is_alive()
+        affected.remember(key, "old", Profile("one"), "older", purging)
+    recording.join(30)
+    copy = copies.get(key, "one")
+    assert copy is not None and copy.target_id == "remote"

@@ -57,7 +57,7 @@ def test_a_copy_from_its_intent_to_its_end() -> None:
 
 def test_copies_of_nothing_are_forgotten() -> None:
     """What was purged here, and deleted there long enough ago, need not be known any more; all else stays."""
-    before = lease.now - datetime.timedelta(days=2)
+    before = datetime.datetime.utcnow() - datetime.timedelta(days=2)
     add_dataset("here")
     recorded: dict[str, dict[str, Any]] = {
         "here": {"presence": "deleted", "retracted": before},

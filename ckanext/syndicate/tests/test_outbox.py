@@ -251,6 +251,24 @@ def test_a_change_while_the_row_is_taken_away() -> None:
     assert asked()["a"].version == 2
 
 
+def test_what_is_recorded_waits_for_nobody_who_asks() -> None:
+    """Who takes a row away in the transaction that records what was pushed has locks, so it does not wait for one who
+    saves the dataset; it is told, and takes the row away afterwards unless it was asked for."""
+    ask("a", "b")
+    with worker() as lease_id:
+        a, b = outbox.claim(TARGET, lease_id, 2)
+        with lease.transaction() as somebody:
+            outbox.ask(["a"], [TARGET], PERSON, connection=somebody)
+            with lease.transaction() as connection:
+                connection.execute(sa.text("SET LOCAL lock_timeout = '5s'"))
+                assert not outbox.done_with(connection, a, lease_id)
+                assert outbox.done_with(connection, b, lease_id)
+        with lease.transaction() as connection:
+            assert not outbox.done_with(connection, a, lease_id)
+        assert not outbox.done(a, lease_id)
+    assert set(asked()) == {"a"} and asked()["a"].version == 2
+
+
 def test_put_off() -> None:
     """It is tried again when its time has come, and knows since when it has failed, and how often by its own fault."""
     ask("a")

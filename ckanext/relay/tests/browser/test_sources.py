@@ -16,6 +16,11 @@ from ckanext.relay.tests.waiting import wait_until
 if TYPE_CHECKING:
     from ckanext.harvest.tests.flow import Site
 
+#: What a worker leaves in the database that clears a source now.
+_A_WORKER = (
+    "INSERT INTO harvest_lease (id, task, started, expires)"
+    " SELECT 'a worker', 'clear ' || %s, now, now + interval '1 hour' FROM timezone('utc', now()) AS now"
+)
 _TITLES = ["Street trees", "Playgrounds", "Benches", "Lamps", "Fountains", "Paths"]
 
 
@@ -146,3 +151,36 @@ def test_a_source_is_run_cleared_and_deleted(page: Callable[..., Page], site: Si
     visit.get_by_role("button", name="Delete the source and all its datasets").click()
     visit.get_by_text("The source was deleted.").wait_for()
     assert site.call("harvest_source_show", id=source["id"])["state"] == "deleted"
+
+
+def test_a_clearing_is_watched(page: Callable[..., Page], site: Site, source: dict[str, Any]) -> None:
+    """The page says, without being loaded again, that it waits for a worker, how far that one is, and what stopped it;
+    when a worker is there again, the source is cleared."""
+    site.stack.worker.stop()
+    visit = page(login="editor")
+    visit.goto(f"/harvest/clear/{source['name']}")
+    visit.get_by_role("button", name="Clear").click()
+    panel = visit.locator("#source-clearing")
+    expect(panel).to_contain_text("It waits for a worker, since 20")
+    assert_accessible(visit)
+    site.execute("UPDATE harvest_clearing SET asked = asked - interval '5 minutes' WHERE source_id = %s", source["id"])
+    expect(panel).to_contain_text("None has come. Is one running?")
+    assert_accessible(visit)
+    site.execute(_A_WORKER, source["id"])
+    site.execute("UPDATE harvest_clearing SET done = 1500, total = 4000 WHERE source_id = %s", source["id"])
+    expect(panel).to_contain_text("1,500 of 4,000 datasets are removed.")
+    assert_accessible(visit)
+    shoot(visit, "harvest-source-clearing")
+    site.execute("DELETE FROM harvest_lease WHERE task = 'clear ' || %s", source["id"])
+    error = "2 datasets could not be removed, such as a-tree: it is <b>kept</b>"
+    site.execute("UPDATE harvest_clearing SET error = %s WHERE source_id = %s", error, source["id"])
+    expect(visit.get_by_role("alert")).to_contain_text(f"This source could not be cleared: {error}")
+    assert_accessible(visit)
+    for width in (PHONE, WIDE):
+        visit.set_viewport_size({"width": width, "height": 812})
+        assert_accessible(visit)
+    visit.get_by_role("link", name="Clear…").click()
+    visit.get_by_role("button", name="Clear").click()
+    panel.wait_for()
+    site.stack.worker.start()
+    visit.get_by_text("All datasets and jobs of this source were removed.").wait_for()
