@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
 
+import sqlalchemy as sa
 from ckan import model
 from ckanapi import ValidationError
 
@@ -348,7 +349,7 @@ class Batch:
         return self._outcome(work.row, _log_state(work.subject), delivered.step, subject, work.subject.decision.reason)
 
     @contextlib.contextmanager
-    def _done(self, row: Row) -> Iterator[Any]:
+    def _done(self, row: Row) -> Iterator[sa.engine.Connection]:
         """Take a row away in the transaction of the block, or after it if somebody asks for the dataset just now."""
         with lease.transaction() as connection:
             yield connection
@@ -371,7 +372,7 @@ class Batch:
             return False
         return hooks.reattaches(ValidationError(refusal.errors))
 
-    def _record(self, work: _Work, delivered: Delivered, connection: Any = None) -> None:
+    def _record(self, work: _Work, delivered: Delivered, connection: sa.engine.Connection | None = None) -> None:
         """Record what is at the target now, in a transaction of its own unless another is given."""
         subject, remote = work.subject, delivered.dataset
         columns: dict[str, Any] = {"presence": delivered.presence, "intent": None, "payload_hash": delivered.hash}
