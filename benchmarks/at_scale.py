@@ -36,7 +36,7 @@ UPDATE harvest_object SET state = 'COMPLETE', current = true, package_id = guid,
 WHERE harvest_job_id = %(job)s AND NOT current;
 """
 _FINISH = "UPDATE harvest_job SET status = 'Finished', finished = now() WHERE id = %(job)s"
-#: The history of 1,000 runs of 50 sources: 1,000 objects each, one in 200 failed.
+#: The history of 1,000 runs of 50 sources: 1,000 objects each with an extra, one in 50 failed; 10 gather errors a run.
 _HISTORY = """
 INSERT INTO harvest_source (id, url, title, type, active, config, frequency, created)
 SELECT 'past-' || n, 'http://past.example/' || n, 'Past ' || n, 'ckan', true, '', 'MANUAL', now()
@@ -48,13 +48,18 @@ FROM generate_series(1, 1000) AS n;
 INSERT INTO harvest_object (id, guid, current, gathered, state, report_status, harvest_job_id, harvest_source_id,
     content, retry_times, import_finished)
 SELECT 'past-object-' || n, 'past-' || n, false, now(), 'COMPLETE',
-    CASE WHEN n %% 200 = 0 THEN 'errored' ELSE 'updated' END, 'past-job-' || (1 + n %% 1000),
+    CASE WHEN (n + n / 1000) %% 50 = 0 THEN 'errored' ELSE 'updated' END, 'past-job-' || (1 + n %% 1000),
     CASE WHEN 1 + n %% 1000 <= 100 THEN %(source)s ELSE 'past-' || (1 + (1 + n %% 1000) %% 50) END,
     repeat('x', 500), 1, now()
 FROM generate_series(1, %(objects)s) AS n;
 INSERT INTO harvest_object_error (id, harvest_object_id, message, stage, created)
 SELECT 'past-error-' || n, 'past-object-' || n, 'Failed for reason ' || n %% 7, 'Import', now()
-FROM generate_series(200, %(objects)s, 200) AS n;
+FROM generate_series(1, %(objects)s) AS n WHERE (n + n / 1000) %% 50 = 0;
+INSERT INTO harvest_object_extra (id, key, value, harvest_object_id)
+SELECT 'past-extra-' || n, 'status', 'change', 'past-object-' || n FROM generate_series(1, %(objects)s) AS n;
+INSERT INTO harvest_gather_error (id, harvest_job_id, message, created)
+SELECT 'past-gather-error-' || n, 'past-job-' || (1 + n %% 1000), 'Page ' || n || ' does not answer', now()
+FROM generate_series(1, 10000) AS n;
 """
 
 

@@ -118,7 +118,7 @@ def object_errors(job_id: str) -> list[tuple[HarvestObjectError, HarvestObject]]
         sa.select(HarvestObjectError, HarvestObject)
         .options(defer(HarvestObject.content))
         .join(HarvestObject, HarvestObject.id == HarvestObjectError.harvest_object_id)
-        .where(HarvestObject.harvest_job_id == job_id)
+        .where(HarvestObjectError.harvest_job_id == job_id)
         .order_by(HarvestObjectError.created)
     )
     return [(error, obj) for error, obj in model.Session.execute(query)]
