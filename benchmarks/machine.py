@@ -63,11 +63,15 @@ def record(name: str, title: str, sections: Iterable[str], remark: str = "") -> 
     date = datetime.now(timezone.utc).strftime("%Y-%m-%d")
     path = HERE / "results" / f"{name}-{date}.md"
     path.parent.mkdir(exist_ok=True)
-    # where folders are is of this machine alone
-    given = ["FOLDER" if Path(argument).is_dir() else argument for argument in sys.argv[1:]]
-    command = shlex.join([f"benchmarks/{name}", *given])
+    command = shlex.join([f"benchmarks/{name}", *map(_anywhere, sys.argv[1:])])
     path.write_text("\n\n".join([f"# {title}, {date}", f"`{command}`{remark}", *sections]) + "\n")
     return path
+
+
+def _anywhere(argument: str) -> str:
+    """Return an argument without where a folder or a file is, which is of this machine alone."""
+    path = Path(argument)
+    return "FOLDER" if path.is_dir() else "FILE" if path.is_file() else argument
 
 
 def listed(about: Mapping[str, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import statistics
 import subprocess
@@ -45,6 +46,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "harvester.admin": (f"/harvest/admin/{_SOURCE}",),
     "harvester.refresh": (f"/harvest/refresh/{_SOURCE}",),
     "harvester.clear": (f"/harvest/clear/{_SOURCE}",),
+    "harvester.clear_progress": (f"/harvest/clear/{_SOURCE}/progress",),
     "harvester.delete": (f"/harvest/delete/{_SOURCE}",),
     "harvester.job_list": (f"/harvest/{_SOURCE}/job", f"/harvest/{_SOURCE}/job?page=2"),
     "harvester.job_show": (
@@ -83,8 +85,8 @@ PAGES: dict[str, tuple[str, ...]] = {
 }
 #: Those that are parts of pages, which ask for them with htmx.
 FRAGMENTS = (
-    *("harvester.job_progress", "archiver.resource_panel", "archiver.dataset_panel", "report.progress"),
-    "syndicate_dataset.status",
+    *("harvester.clear_progress", "harvester.job_progress", "archiver.resource_panel", "archiver.dataset_panel"),
+    *("report.progress", "syndicate_dataset.status"),
 )
 #: Endpoints of ours without a page, and why.
 OTHERS = {
@@ -153,6 +155,17 @@ def main(part: float, record: bool, keep: bool, state: Path) -> None:
     if record:
         path = machine.record("pages", "Pages of a full portal", machine.here(lines))
         say(f"recorded in {path}")
+
+
+def routes(app: Any) -> list[str]:
+    """Return the endpoints of our pages that a browser may ask for."""
+    ours = tuple(f"ckanext.{plugin}." for plugin in ("harvest", "archiver", "report", "syndicate"))
+    rules = [rule for rule in app.url_map.iter_rules() if "GET" in rule.methods]
+    return sorted({rule.endpoint for rule in rules if _module(app.view_functions[rule.endpoint]).startswith(ours)})
+
+
+def _module(view: Any) -> str:
+    return str(inspect.unwrap(getattr(view, "view_class", view)).__module__)
 
 
 def check_routes(found: list[str]) -> None:

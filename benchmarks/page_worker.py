@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import sys
@@ -14,17 +13,7 @@ from typing import Any
 from ckan.cli import load_config
 from ckan.config.middleware import make_app
 
-PLUGINS = ("harvest", "archiver", "report", "syndicate")
-
-
-def routes(app: Any) -> list[str]:
-    ours = tuple(f"ckanext.{plugin}." for plugin in PLUGINS)
-    rules = [rule for rule in app.url_map.iter_rules() if "GET" in rule.methods]
-    return sorted({rule.endpoint for rule in rules if _module(app.view_functions[rule.endpoint]).startswith(ours)})
-
-
-def _module(view: Any) -> str:
-    return str(inspect.unwrap(getattr(view, "view_class", view)).__module__)
+from .of_pages import routes
 
 
 def index(app: Any, ids: list[str]) -> int:

@@ -11,7 +11,10 @@ import cProfile
 import io
 import os
 import pstats
+import sys
 import time
+from functools import reduce
+from pathlib import Path
 
 from ckan import model
 from ckan.cli import load_config
@@ -62,7 +65,8 @@ def listing(profile: cProfile.Profile, lines: int) -> str:
     stats = pstats.Stats(profile, stream=out)
     stats.sort_stats("cumulative").print_stats(lines)
     stats.sort_stats("tottime").print_stats(25)
-    return out.getvalue()
+    places = f"{Path.cwd()}/", f"{Path(sys.prefix).parent}/"  # where these are is of this machine alone
+    return reduce(lambda text, place: text.replace(place, ""), places, out.getvalue())
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from ckanext.relay.tests.access.tables import Tables
 from ckanext.relay.tests.access.test_actions import OURS
 from ckanext.relay.tests.access.visitor import Visitors
 from ckanext.relay.tests.access.world import World
+from ckanext.relay.tests.compatibility import ROOT
 
 #: CKAN's own for the dataset type of sources. The contract has these; the others have nothing of ours.
 OF_SOURCES = ("harvest.search", "harvest.read", "harvest.new", "harvest.edit")
@@ -54,6 +56,14 @@ def test_the_table_names_every_route(flask_app: Any) -> None:
         if who is not None
     }
     assert {"missing": ours - named, "too many": named - ours} == {"missing": set(), "too many": set()}
+
+
+@pytest.mark.skipif(not (ROOT / "benchmarks").is_dir(), reason="the benchmarks are in the checkout only")
+def test_the_benchmark_of_pages_names_every_route(flask_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``benchmarks/pages`` times each page, so that none of them can be slow on a large portal unseen."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    of_pages = import_module("benchmarks.of_pages")
+    of_pages.check_routes(of_pages.routes(flask_app))
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.get is not None], ids=str)
