@@ -1,7 +1,8 @@
 """A portal with a million harvest objects and three hundred thousand archivals, made with SQL from one of each kind.
 
-One source and one dataset are made through the API; their rows are copied, and so are their search documents. What
-cannot be had so is left out: the datasets have no activities and no groups.
+One source and one dataset are made through the API; their rows are copied, and so are their search documents. The
+datasets are those of the portal's own user, as harvested ones are. What cannot be had so is left out: the datasets have
+no activities and no groups.
 """
 
 from __future__ import annotations
@@ -60,6 +61,7 @@ SELECT 'organization-' || n, 'organization-' || n, 'Organization ' || n, 'organi
     now()
 FROM generate_series(1, %(organizations)s) AS n;
 UPDATE package SET owner_org = 'organization-1' WHERE id IN (%(source)s, %(dataset)s);
+UPDATE package SET creator_user_id = (SELECT id FROM "user" WHERE name = %(site)s) WHERE id = %(dataset)s;
 """
 _SOURCES = """
 INSERT INTO package SELECT made.* FROM package AS one, generate_series(1, %(sources)s - 1) AS n,
@@ -177,7 +179,13 @@ class FullPortal:
             one = {"name": "one", "title": "One", "notes": "A dataset.", "resources": parts, "tags": [{"name": "one"}]}
             dataset = api.call_action("package_create", one)
         sizes = {name: getattr(self.sizes, name) for name in ("objects", "datasets", "sources", "jobs")}
-        named = {"source": source["id"], "dataset": dataset["id"], "organizations": ORGANIZATIONS, "profile": PROFILE}
+        named = {
+            "source": source["id"],
+            "dataset": dataset["id"],
+            "organizations": ORGANIZATIONS,
+            "profile": PROFILE,
+            "site": self.stack.this.portal,
+        }
         for what, statement in (
             ("organizations", _ORGANIZATIONS),
             ("sources", _SOURCES),

@@ -221,10 +221,15 @@ def _timed(stack: Stack) -> Iterator[Timed]:
     cause = quote(causes[0]["cause"])
     with requests.Session() as session:
         session.headers["Authorization"] = stack.this.api_token
-        for path in paths:
+
+        def times_of(path: str, calls: int) -> list[float]:
             session.headers["HX-Request"] = "true" if path in fragments else None
-            address = path.format(cause=cause)
-            times = [_milliseconds(session, stack.this.url, address) for _ in range(WARM + CALLS)][WARM:]
+            return [_milliseconds(session, stack.this.url, path.format(cause=cause)) for _ in range(calls)]
+
+        for path in paths:  # servers that have just been started are at work for some seconds
+            times_of(path, 1)
+        for path in paths:
+            times = times_of(path, WARM + CALLS)[WARM:]
             timed = Timed(path, statistics.median(times), max(times))
             say(timed.line())
             yield timed

@@ -158,7 +158,9 @@ def harvest_facet_label(item: dict[str, Any] | str | None) -> str:
     :param item: the value itself, or an item of a facet, whose ``name`` it is
     """
     value = str((item.get("name") if isinstance(item, dict) else item) or "")
-    labels = {option["value"]: option["text"] for option in (*harvester_types(), *harvest_frequencies())}
+    labels = {option["value"]: option["text"] for option in harvest_frequencies()}
+    if value not in labels:  # a list of sources asks for each: so not by the action, which looks the user up
+        labels = {info["name"]: tk._(info["title"]) for info, _ in registry.harvesters()}
     return labels.get(value, value)
 
 

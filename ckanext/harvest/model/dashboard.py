@@ -83,23 +83,24 @@ def newest_runs(source_ids: Sequence[str]) -> dict[str, list[tuple[str, Run]]]:
     )
     joined = sa.select(_source.c.id.label("source_id"), newest).select_from(_source.join(newest, sa.true()))
     found = defaultdict(list)
-    for row in model.Session.execute(joined.where(_source.c.id.in_(list(source_ids)))):
-        found[row.source_id].append((row.id, _run(row)))
+    for source_id, job_id, *of_run in model.Session.execute(joined.where(_source.c.id.in_(list(source_ids)))).all():
+        found[source_id].append((job_id, _run(*of_run)))
     for runs in found.values():
         runs.sort(key=lambda each: each[1].created, reverse=True)
     return dict(found)
 
 
-def _run(row: Any) -> Run:
-    return Run(
-        row.status,
-        row.created,
-        row.gather_started,
-        row.gather_finished,
-        row.finished,
-        json.loads(row.stats) if row.stats else None,
-        row.gather_errors,
-    )
+def _run(
+    status: str,
+    created: datetime.datetime,
+    begun: datetime.datetime | None,
+    gathered: datetime.datetime | None,
+    ended: datetime.datetime | None,
+    counts: str | None,
+    gather_errors: int,
+) -> Run:
+    """Return what the columns of a job say, in the order in which they are read."""
+    return Run(status, created, begun, gathered, ended, json.loads(counts) if counts else None, gather_errors)
 
 
 def datasets(source_ids: Collection[str]) -> dict[str, int]:
@@ -117,12 +118,11 @@ def days(source_ids: Sequence[str] | None, since: datetime.datetime) -> list[dic
 
     :param source_ids: only those of these sources; None: all
     """
-    kept = sa.func.json_to_record(sa.cast(_job.c.stats, sa.JSON))
-    columns = kept.table_valued(*(sa.column(key, sa.Integer) for key in stats.KEYS), name="counts")
-    counts = columns.render_derived(with_types=True).lateral()
     day = sa.cast(_job.c.finished, sa.Date).label("day")
-    sums = [sa.func.sum(sa.func.coalesce(counts.c[key], 0)).label(key) for key in stats.KEYS]
-    query = sa.select(day, sa.func.count().label("jobs"), *sums).select_from(_job.join(counts, sa.true()))
+    sums = [
+        sa.func.sum(sa.func.coalesce(_job.c.counts[place], 0)).label(key) for place, key in enumerate(stats.KEYS, 1)
+    ]
+    query = sa.select(day, sa.func.count().label("jobs"), *sums)
     query = query.where(_job.c.finished >= since, _job.c.stats.isnot(None))
     if source_ids is not None:
         query = query.where(_job.c.source_id.in_(list(source_ids)))

@@ -114,9 +114,9 @@ def _keep_counts(ids: Sequence[str]) -> None:
     counted = stats.job_stats(ids)
     model.Session.remove()
     keep = sa.update(_job).where(_job.c.id == sa.bindparam("job_id"), _job.c.stats.is_(None))
-    rows = [{"job_id": job_id, "counts": json.dumps(counts)} for job_id, counts in counted.items()]
+    rows = [{"job_id": job_id, "kept": json.dumps(counts)} for job_id, counts in counted.items()]
     with lease.transaction() as connection:
-        connection.execute(keep.values(stats=sa.bindparam("counts")), rows)
+        connection.execute(keep.values(stats=sa.bindparam("kept")), rows)
 
 
 def _jobs_without_source() -> sa.Select:

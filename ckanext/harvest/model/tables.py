@@ -18,6 +18,7 @@ from ckan.model.types import make_uuid
 from sqlalchemy import event
 from sqlalchemy.orm import backref, relationship
 
+from ckanext.harvest.domain.stats import KEYS
 from ckanext.relay import clock, lease, redaction
 from ckanext.relay.errors import redact
 
@@ -50,6 +51,9 @@ _CAUSE = (
     r"md5(regexp_replace(left(coalesce(message, ''), 1000), '\mGUID\s+\S+|\mhttps?://\S+"
     r"|\m(?!(4[0-3]\d|451|50\d|51[01])\M)[^:\s''\"(){}\[\],;=]*\d[^:\s''\"(){}\[\],;=]*', '*', 'g'))"
 )
+
+#: What ``stats`` of a job has, in the order of their keys, as SQL.
+_COUNTS = "ARRAY[" + ", ".join(f"(stats::json ->> '{key}')::integer" for key in KEYS) + "]"
 
 
 def _fk(target: str, name: str, **kw: Any) -> sa.ForeignKey:
@@ -128,7 +132,7 @@ class HarvestJob(HarvestDomainObject, tk.BaseModel):
     """One run of a source. The status moves as :mod:`ckanext.harvest.domain.job_state` says."""
 
     __tablename__ = "harvest_job"
-    _engine_columns = ("claimed_by", "attempts", "stats", "lane", "tally")
+    _engine_columns = ("claimed_by", "attempts", "stats", "lane", "tally", "counts")
 
     id = column(sa.UnicodeText, primary_key=True, default=make_uuid)
     created = column(sa.DateTime, default=clock.now)
@@ -142,6 +146,7 @@ class HarvestJob(HarvestDomainObject, tk.BaseModel):
     stats = column(sa.UnicodeText)  # engine: the final counts as JSON, written once when the job finishes
     lane = column(sa.UnicodeText)  # engine: the queue of its messages, "priority" if a person started it
     tally = column(sa.UnicodeText)  # engine: while it runs, what was counted of it and when, as JSON
+    counts = column(sa.ARRAY(sa.Integer), sa.Computed(_COUNTS, persisted=True))  # engine: of stats, for sums
 
     source = related(HarvestSource, backref=backref("jobs", order_by=created, passive_deletes=True))
 

@@ -38,7 +38,8 @@ prepare_venv() {
     stamp_file=$venv/stamp-$1
     shift
     files="setup.cfg requirements.txt dev-requirements.txt ckanext/relay/devstack/venv.sh"
-    stamp=$(cd "$root" && { echo "$ckan_version"; cat $files; } | cksum)
+    # An environment may be shared by checkouts (RELAY_BENCH_STATE), and what is installed is one of them.
+    stamp=$(cd "$root" && { echo "$ckan_version $root"; cat $files; } | cksum)
     if [ "$(cat "$stamp_file" 2>/dev/null)" = "$stamp" ]; then
         return
     fi

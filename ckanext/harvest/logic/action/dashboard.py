@@ -119,7 +119,8 @@ def _judge(rows: list[Any], now: datetime.datetime) -> list[_Judged]:
     """Return the sources with what there is to say of each, those first that somebody should look at."""
     jobs = dashboard.newest_runs([row.id for row in rows])
     runs = {source_id: [run for _, run in found] for source_id, found in jobs.items()}
-    datasets = dashboard.datasets([each for each, found in runs.items() if health_of_source.must_count(found)])
+    may_shrink = [source_id for source_id, found in runs.items() if health_of_source.must_count(found)]
+    datasets = dict.fromkeys(may_shrink, 0) | dashboard.datasets(may_shrink)
     judged = [
         _Judged(row, health_of_source.findings(_source(row, runs, datasets), now), jobs.get(row.id, [None])[0])
         for row in rows
@@ -129,8 +130,7 @@ def _judge(rows: list[Any], now: datetime.datetime) -> list[_Judged]:
 
 def _source(row: Any, runs: dict[str, list[Run]], datasets: dict[str, int]) -> Source:
     found = runs.get(row.id, [])
-    count = datasets.get(row.id, 0) if health_of_source.must_count(found) else None
-    return Source(bool(row.active), row.frequency or "MANUAL", row.created, row.next_run, found, count)
+    return Source(bool(row.active), row.frequency or "MANUAL", row.created, row.next_run, found, datasets.get(row.id))
 
 
 def _dicts(page: list[_Judged]) -> list[dict[str, Any]]:
