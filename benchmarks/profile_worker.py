@@ -13,7 +13,6 @@ import os
 import pstats
 import sys
 import time
-from functools import reduce
 from pathlib import Path
 
 from ckan import model
@@ -65,8 +64,8 @@ def listing(profile: cProfile.Profile, lines: int) -> str:
     stats = pstats.Stats(profile, stream=out)
     stats.sort_stats("cumulative").print_stats(lines)
     stats.sort_stats("tottime").print_stats(25)
-    places = f"{Path.cwd()}/", f"{Path(sys.prefix).parent}/"  # where these are is of this machine alone
-    return reduce(lambda text, place: text.replace(place, ""), places, out.getvalue())
+    # where these are is of this machine alone
+    return out.getvalue().replace(f"{Path.cwd()}/", "").replace(f"{Path(sys.prefix).parent}/", "")
 
 
 if __name__ == "__main__":

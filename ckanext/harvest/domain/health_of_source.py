@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, repeat
+from itertools import repeat
 from typing import Any, Final
 
 from . import job_state, object_state, stats
@@ -238,7 +238,7 @@ def _lost(runs: Sequence[Run]) -> tuple[int, datetime.datetime | None]:
 
 def _usual_records(runs: Sequence[Run]) -> int | None:
     """Return how many records the two runs before the newest had at least, if that one has clearly fewer."""
-    delivered = list(islice((records for run in runs if (records := run.delivered) is not None), 3))
+    delivered = [records for run in runs if (records := run.delivered) is not None][:3]
     if len(delivered) < 3:
         return None
     newest, usual = delivered[0], min(delivered[1:])

@@ -83,24 +83,14 @@ def newest_runs(source_ids: Sequence[str]) -> dict[str, list[tuple[str, Run]]]:
     )
     joined = sa.select(_source.c.id.label("source_id"), newest).select_from(_source.join(newest, sa.true()))
     found = defaultdict(list)
-    for source_id, job_id, *of_run in model.Session.execute(joined.where(_source.c.id.in_(list(source_ids)))).all():
-        found[source_id].append((job_id, _run(*of_run)))
+    rows = model.Session.execute(joined.where(_source.c.id.in_(list(source_ids)))).all()
+    for source_id, job_id, status, created, begun, gathered, ended, counts, gather_error_count in rows:
+        kept = json.loads(counts) if counts else None
+        run = Run(status, created, begun, gathered, ended, kept, gather_error_count)
+        found[source_id].append((job_id, run))
     for runs in found.values():
         runs.sort(key=lambda each: each[1].created, reverse=True)
     return dict(found)
-
-
-def _run(
-    status: str,
-    created: datetime.datetime,
-    begun: datetime.datetime | None,
-    gathered: datetime.datetime | None,
-    ended: datetime.datetime | None,
-    counts: str | None,
-    gather_errors: int,
-) -> Run:
-    """Return what the columns of a job say, in the order in which they are read."""
-    return Run(status, created, begun, gathered, ended, json.loads(counts) if counts else None, gather_errors)
 
 
 def datasets(source_ids: Collection[str]) -> dict[str, int]:
