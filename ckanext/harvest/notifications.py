@@ -114,10 +114,14 @@ def _surely_not_taken(error: BaseException) -> bool:
     chain = _chain(error)
     if any(isinstance(each, _REFUSALS) for each in chain):
         return True
-    # where it began: after a connection has broken, taking leave fails as well; the last is the hook of CKAN 2.12 for
-    # plugins that tell people in another way
-    steps = {frame.f_code.co_name for frame, _ in traceback.walk_tb(chain[-1].__traceback__)}
-    return not steps & {smtplib.SMTP.data.__name__, smtplib.SMTP.quit.__name__, "notify_recipient"}
+    for each in reversed(chain):
+        frames = [frame for frame, _ in traceback.walk_tb(each.__traceback__)]
+        if any(frame.f_globals.get("__name__") == mailer.__name__ for frame in frames):
+            # the first that smtplib did not catch itself; later ones say only that taking leave of a broken connection
+            # fails as well. The last name is the hook of CKAN 2.12 for plugins that tell people in another way.
+            steps = {frame.f_code.co_name for frame in frames}
+            return not steps & {smtplib.SMTP.data.__name__, smtplib.SMTP.quit.__name__, "notify_recipient"}
+    return False
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -34,6 +34,8 @@ class Session(socketserver.StreamRequestHandler):
                 if not self._data(to):
                     return
             elif command.upper() == "QUIT":
+                if self.server.fails == "hangs at the end":
+                    self.server.stopping.wait(60)
                 self._say("221 bye")
                 return
             else:
@@ -51,7 +53,9 @@ class Session(socketserver.StreamRequestHandler):
         message = email.message_from_bytes(b"".join(lines), policy=email.policy.default)
         assert isinstance(message, EmailMessage)
         self.server.mails.append((to, str(message["Subject"]), message.get_content()))
-        if self.server.fails == "breaks after":
+        if self.server.fails == "hangs after":
+            self.server.stopping.wait(60)
+        if self.server.fails in ("breaks after", "hangs after"):
             return False
         self._say("250 taken")
         return True

@@ -235,7 +235,7 @@ def test_a_broker_that_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(celery_app.app, "connection_for_read", lambda: nowhere)
     begun = time.monotonic()
     assert shown()["engine"]["messages"] is None
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 10
 
 
 # -- who sees what
