@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -172,6 +172,7 @@ class DatasetPanel:
     :ivar more: how many others are not
     :ivar latest: when a link was checked last
     :ivar waiting: how many checks that people asked for are not done
+    :ivar mark: by what a page that waits knows whether anything is new
     """
 
     counts: Mapping[str, int]
@@ -182,6 +183,7 @@ class DatasetPanel:
     latest: str | None
     waiting: int
     poll_seconds: int | None
+    mark: str
     may_edit: bool
     is_checked: bool
 
@@ -190,11 +192,6 @@ class DatasetPanel:
         """Whether there is nothing to say."""
         unknown = self.counts.get("unchecked", 0) == self.total
         return not self.total or (unknown and not (self.may_edit and self.is_checked))
-
-    @property
-    def mark(self) -> str:
-        """By what a page that waits knows whether anything is new."""
-        return str(self.waiting)
 
 
 def of_dataset(dataset: Mapping[str, Any], may_edit: bool) -> DatasetPanel:
@@ -215,6 +212,7 @@ def of_dataset(dataset: Mapping[str, Any], may_edit: bool) -> DatasetPanel:
         latest=max((archival["updated"] for _, archival, _ in known if archival.get("updated")), default=None),
         waiting=len(urgent),
         poll_seconds=_poll_seconds(urgent),
+        mark=mark(urgent),
         may_edit=may_edit,
         is_checked=_is_checked(dataset),
     )
@@ -223,6 +221,11 @@ def of_dataset(dataset: Mapping[str, Any], may_edit: bool) -> DatasetPanel:
 def urgent_checks(package_id: str) -> list[Standing]:
     """Return how those checks of a dataset's links stand that people asked for."""
     return [each for each in waiting.of_dataset(package_id).values() if each.is_urgent]
+
+
+def mark(urgent: Sequence[Standing]) -> str:
+    """Return the mark of a dataset with these checks: how many there are, and how often it is worth a look."""
+    return f"{len(urgent)}-{_poll_seconds(urgent)}"
 
 
 def _row(resource: Any, archival: Any, shown: Badge, may_edit: bool) -> Row:

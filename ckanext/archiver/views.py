@@ -19,7 +19,7 @@ from .model import Archival, waiting
 from .storage import store
 
 archiver = Blueprint("archiver", __name__)
-archiver.before_request(pages.protect_forms)
+pages.guard(archiver)
 
 #: Nothing in a copy may run on this site: it comes from anywhere.
 _SAFE = {
@@ -127,9 +127,10 @@ def resource_panel(id: str, resource_id: str) -> Response:
 def dataset_panel(id: str) -> Response:
     """Answer the same for the links of a dataset."""
     dataset = _dataset(id)
-    number = len(panels.urgent_checks(dataset.id))
-    if number and str(number) == tk.request.args.get("mark"):
+    urgent = panels.urgent_checks(dataset.id)
+    if urgent and panels.mark(urgent) == tk.request.args.get("mark"):
         return Response(status=204)
+    number = len(urgent)
     shown = pages.call("package_show", {"id": dataset.id})
     left = tk.ungettext("{number} link is being checked …", "{number} links are being checked …", number)
     sentence = left.format(number=number) if number else _done()

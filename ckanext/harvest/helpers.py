@@ -10,6 +10,8 @@ from ckan import model
 from ckan.lib.pagination import Page
 from markupsafe import Markup
 
+from ckanext.relay import pages
+
 from . import provenance, registry, source_status
 from .model import UPDATE_FREQUENCIES, HarvestObject
 from .sources import DATASET_TYPE_NAME
@@ -42,8 +44,8 @@ def get_helpers() -> dict[str, Any]:
 
 def package_list_for_source(source_id: str) -> Markup:
     """Return a page of the datasets of a source as HTML; the parameter ``page`` of the request says which page."""
-    number = _page_number()
-    found = _search(source_id, rows=_PAGE, start=(number - 1) * _PAGE)
+    page = pages.Page(pages.number(), _PAGE, package_count_for_source(source_id))
+    found = _search(source_id, rows=_PAGE, start=page.offset)
     if not found["results"]:
         return Markup(tk.render_snippet("snippets/package_list_empty.html", {}))
     source = get_harvest_source(source_id)
@@ -52,19 +54,12 @@ def package_list_for_source(source_id: str) -> Markup:
         name = source["name"] if source else source_id
         return str(tk.url_for(f"{DATASET_TYPE_NAME}.read", id=name, **({"page": page} if page else {})))
 
-    page = Page(
-        collection=found["results"], page=number, url=url, item_count=found["count"], items_per_page=_PAGE,
+    pager = Page(
+        collection=found["results"], page=page.number, url=url, item_count=found["count"], items_per_page=_PAGE,
         presliced_list=True,
     )  # fmt: skip
     listed = tk.render_snippet("snippets/package_list.html", {"packages": found["results"]})
-    return Markup(listed) + Markup(page.pager())
-
-
-def _page_number() -> int:
-    try:
-        return max(1, int(tk.request.args.get("page", 1)))
-    except ValueError:
-        return 1
+    return Markup(listed) + Markup(pager.pager())
 
 
 def package_count_for_source(source_id: str) -> int:

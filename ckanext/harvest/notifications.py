@@ -13,7 +13,6 @@ import smtplib
 import socket
 import traceback
 from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 import ckan.plugins.toolkit as tk
@@ -24,7 +23,7 @@ from ckanext.relay import lease, redaction, secrets
 
 from . import config
 from .domain import job_state
-from .model import HarvestJob, mails
+from .model import HarvestJob, errors, mails
 
 log = logging.getLogger(__name__)
 
@@ -161,10 +160,10 @@ def get_mail_extra_vars(context: Any, source_id: str, status: Status) -> dict[st
     """
     job = status["last_job"]
     source = tk.get_action("harvest_source_show")(_acting(context), {"id": source_id})
-    report = tk.get_action("harvest_job_report")(_acting(context), {"id": job["id"]})
-    objects = islice(report["object_errors"].values(), SHOWN_ERRORS)
-    obj_errors = [redaction.scrub(error["message"]) for each in objects for error in each["errors"]][:SHOWN_ERRORS]
-    job_errors = [redaction.scrub(error["message"]) for error in report["gather_errors"][:SHOWN_ERRORS]]
+    tk.check_access("harvest_job_report", _acting(context), {"id": job["id"]})
+    # the report itself may have hundreds of thousands
+    messages = errors.first_messages(job["id"], SHOWN_ERRORS)
+    job_errors, obj_errors = ([redaction.scrub(message) for message in each] for each in messages)
     unset = tk._("Not specified")
     configuration = secrets.mask_json(source.get("config"))
     counts = {key: str(job["stats"].get(count, 0)) for key, count in _COUNTS.items()}

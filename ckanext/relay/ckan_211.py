@@ -16,6 +16,8 @@ import sqlalchemy as sa
 from ckan import logic, model
 from ckan.lib import search
 
+from .stand_ins import current, replaced
+
 #: Whether this portal runs CKAN 2.11.
 RUNS = not hasattr(logic, "index_update_package")
 
@@ -48,12 +50,8 @@ def index_update_package(context: Any, package_id: str, defer_commit: bool = Fal
 def saved_by_caller(package_id: str) -> Iterator[None]:
     """Let the block save a dataset without committing; it is not indexed until :func:`indexed_by_caller` ends."""
     _with_batch.add(package_id)
-    commit = model.repo.commit
-    model.repo.commit = model.Session.flush
-    try:
+    with replaced(model.repo, "commit", model.Session.flush):
         yield
-    finally:
-        model.repo.commit = commit
 
 
 @contextlib.contextmanager
@@ -63,15 +61,14 @@ def indexed_by_caller() -> Iterator[None]:
         yield
         return
     plugin = search.SynchronousSearchPlugin
-    notify = plugin.notify
+    notify = current(plugin, "notify")
 
     def notify_others(self: Any, entity: Any, operation: str) -> None:
         if entity.id not in _with_batch:
             notify(self, entity, operation)
 
-    plugin.notify = notify_others
     try:
-        yield
+        with replaced(plugin, "notify", notify_others):
+            yield
     finally:
-        plugin.notify = notify
         _with_batch.clear()

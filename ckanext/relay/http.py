@@ -235,6 +235,10 @@ def _translated(url: str, error: BaseException) -> RelayError:
         return AnswerTooLarge(url, error.limit)
     if isinstance(error, session_errors.HTTPError) and error.response is not None:
         return RemoteStatus(url, error.response.status_code)
+    if isinstance(error, session_errors.InvalidHeader):
+        # what requests says quotes the value
+        message = f"A header value holds characters that are not allowed ({redact(url)})"
+        return ConfigurationError(message, hint="Check the token for line ends.")
     inner = error.reason if isinstance(error, pool_errors.MaxRetryError) else next(iter(error.args), None)
     if isinstance(inner, (session_errors.RequestException, pool_errors.HTTPError)):
         return _translated(url, inner)

@@ -9,7 +9,7 @@ from typing import Any
 
 import ckan.plugins.toolkit as tk
 from ckan import model
-from flask import Response, current_app
+from flask import Blueprint, Response, current_app
 from flask_wtf.csrf import CSRFError
 
 from . import config
@@ -26,6 +26,27 @@ def register(config_: Any) -> None:
 
 
 # -- who asks, and whether they may
+
+
+def guard(blueprint: Blueprint) -> None:
+    """Add what each request for a page of the bundle goes through."""
+    blueprint.before_request(_refuse_nul)
+    blueprint.before_request(protect_forms)
+    blueprint.after_request(_end_of_part)
+
+
+def _refuse_nul() -> None:
+    """Nothing has a name with a character in it that no text in the database may hold."""
+    if any("\x00" in str(value) for value in (tk.request.view_args or {}).values()):
+        tk.abort(404, tk._("This is not here, or not any more."))
+
+
+def _end_of_part(answer: Response) -> Response:
+    """Let a part of a page that may not be seen any more, or is of something gone, say so, and not ask for ever."""
+    request = tk.request
+    if request.method != "GET" or "HX-Request" not in request.headers or answer.status_code not in (401, 403, 404):
+        return answer
+    return fragment_done(tk.render("relay/part_gone.html", {}))
 
 
 def protect_forms() -> None:

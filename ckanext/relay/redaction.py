@@ -37,7 +37,8 @@ _formatter = logging.Formatter()
 
 
 def remember(values: Iterable[str]) -> None:
-    """Keep secrets from now on out of what this process logs and stores, also as URLs and basic auth write them."""
+    """Keep secrets from now on out of what this process logs and stores, also as URLs, ``repr`` and basic auth write
+    them."""
     spellings = {spelling for value in values for spelling in _spellings(value) if len(spelling) >= _SHORTEST}
     with _lock:
         if spellings <= _known.keys():
@@ -67,10 +68,12 @@ def _secrets_of(text: str) -> tuple[str, ...]:
 
 
 def _spellings(value: str) -> Iterable[str]:
-    yield value
-    yield quote(value, safe="", errors="replace")
-    if ":" in value:  # user:password
-        yield base64.b64encode(value.encode(errors="replace")).decode()
+    for text in (value, value.strip()):  # headers are sent without blanks and line ends around them
+        yield text
+        yield repr(text)[1:-1]
+        yield quote(text, safe="", errors="replace")
+        if ":" in text:  # user:password
+            yield base64.b64encode(text.encode(errors="replace")).decode()
 
 
 @functools.lru_cache(maxsize=1)

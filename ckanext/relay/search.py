@@ -22,6 +22,7 @@ from ckan.logic import schema
 
 from . import ckan_211, config
 from .errors import RelayError
+from .stand_ins import current, replaced
 
 log = logging.getLogger(__name__)
 
@@ -37,21 +38,24 @@ class SearchUnavailable(RelayError):
 
 @contextlib.contextmanager
 def deferred_commits() -> Iterator[None]:
-    """Let CKAN send documents to Solr without a commit each while the block runs; call :func:`index` after it."""
-    before = tk.config.get("ckan.search.solr_commit")
-    tk.config["ckan.search.solr_commit"] = False
+    """Let CKAN send documents to Solr without a commit each while the block runs; call :func:`index` after it.
+
+    What other threads save meanwhile is committed as ever.
+    """
     # CKAN makes new validators at each call, so that it finds its own schema different from the one that it shows
     # datasets with, and validates each with both. A copy, since plugins change what they get.
-    once = functools.cache(schema.default_show_package_schema)
+    once = functools.cache(current(schema, "default_show_package_schema"))
     try:
         with (
-            _replaced(schema, "default_show_package_schema", lambda: copy.deepcopy(once())),
-            _replaced(search, "show", functools.partial(_show, search.show)),
+            replaced(search_index, "make_connection", _Uncommitted),
+            replaced(schema, "default_show_package_schema", lambda: copy.deepcopy(once())),
+            replaced(search, "show", functools.partial(_show, current(search, "show"))),
+            replaced(model.User, "get", _Found(model.User)),
+            replaced(model.Group, "get", _Found(model.Group)),
             ckan_211.indexed_by_caller(),
         ):
             yield
     finally:
-        tk.config["ckan.search.solr_commit"] = before
         _ahead.clear()
 
 
@@ -76,6 +80,28 @@ def read_ahead(package_ids: Iterable[str]) -> None:
     _ahead.update((document["id"], document) for document in found.docs)
 
 
+class _Found:
+    """Stands in for ``get`` of a class of CKAN's model, which CKAN calls several times for each dataset that it saves:
+    what the session still has is not asked for again."""
+
+    def __init__(self, entity: Any) -> None:
+        self._entity = entity
+        self._ask = current(entity, "get")
+        #: ids, and what was found, since the session holds it weakly
+        self._known: dict[str | None, tuple[str, Any]] = {}
+
+    def __call__(self, reference: str | None) -> Any:
+        if reference in self._known:
+            with model.Session.no_autoflush:
+                found = model.Session.get(self._entity, self._known[reference][0])
+            if found is not None and reference in (found.id, found.name):
+                return found
+        found = self._ask(reference)
+        if found is not None:
+            self._known[reference] = found.id, found
+        return found
+
+
 def _show(ask_solr: Callable[[str], dict[str, Any]], reference: str) -> dict[str, Any]:
     return _ahead.get(reference) or ask_solr(reference)
 
@@ -92,10 +118,10 @@ def saved(package_id: str, documents: Documents) -> Iterator[None]:
         with ckan_211.saved_by_caller(package_id):
             yield  # index() makes the document: nothing that is asked for in the block can be answered from it
         return
-    dataset, savepoint = _InBlock(package_id, search.show), model.Session().get_nested_transaction()
+    dataset, savepoint = _InBlock(package_id, current(search, "show")), model.Session().get_nested_transaction()
     _in_block.add(package_id)
     try:
-        with _replaced(search, "show", dataset.answer), _told_of_writes(dataset.written):
+        with replaced(search, "show", dataset.answer), _told_of_writes(dataset.written):
             yield
             both = dataset.both()
     finally:
@@ -175,16 +201,6 @@ def _told_of_writes(tell: Callable[[], None]) -> Iterator[None]:
     finally:
         for event, listener in listeners:
             sa.event.remove(session, event, listener)
-
-
-@contextlib.contextmanager
-def _replaced(module: Any, name: str, value: Any) -> Iterator[None]:
-    before = getattr(module, name)
-    setattr(module, name, value)
-    try:
-        yield
-    finally:
-        setattr(module, name, before)
 
 
 def require() -> None:
@@ -269,6 +285,22 @@ def _documents(package_ids: Iterable[str]) -> tuple[list[dict[str, Any]], dict[s
     return collector.documents, refused
 
 
+class _Uncommitted:
+    """Stands in for CKAN's connection to Solr: what CKAN sends is not committed unless CKAN asks for just that."""
+
+    def __init__(self, decode_dates: bool = True) -> None:
+        self._solr = make_connection(decode_dates)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._solr, name)
+
+    def add(self, docs: list[dict[str, Any]], commit: bool = False) -> None:
+        self._solr.add(docs, commit=False)
+
+    def delete(self, q: str, commit: bool = False) -> None:
+        self._solr.delete(q=q, commit=False)
+
+
 class _Collector:
     """Stands in for CKAN's connection to Solr and keeps the documents that it is given; the rest goes to Solr."""
 
@@ -286,5 +318,5 @@ class _Collector:
     def in_place_of_connections(cls) -> Iterator[_Collector]:
         # CKAN has no way to ask for a document without sending it
         collector = cls()
-        with _replaced(search_index, "make_connection", lambda *_, **__: collector):
+        with replaced(search_index, "make_connection", lambda *_, **__: collector):
             yield collector

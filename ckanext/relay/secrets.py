@@ -40,15 +40,16 @@ def resolve(value: str, secrets_dir: str | None) -> str:
     """Return the secret that a reference stands for, or any other text as it is.
 
     :param value: ``env:NAME`` for the variable ``CKANEXT_RELAY_SECRET_NAME`` (NAME may be written with or without the
-        prefix), ``file:NAME`` for the file of that name in the secrets folder, without its last line end
+        prefix), ``file:NAME`` for the file of that name in the secrets folder; blanks and line ends around it are none
+        of it, since headers take none
     :param secrets_dir: the folder of ``file:`` references; None if the sysadmin named none
     :raises ConfigurationError: the reference leads nowhere, or where it must not
     """
     kind, _, name = value.partition(":")
     if kind == "env":
-        return _from_environment(name)
+        return _from_environment(name).strip()
     if kind == "file":
-        return _from_file(name, secrets_dir)
+        return _from_file(name, secrets_dir).strip()
     return value
 
 
@@ -197,7 +198,7 @@ def _read(path: Path, name: str) -> str:
             content = file.read(MAX_FILE_BYTES + 1)
         if len(content) > MAX_FILE_BYTES:
             raise ConfigurationError(f"The secret 'file:{name}' is larger than {MAX_FILE_BYTES} bytes")
-        return content.decode().removesuffix("\n").removesuffix("\r")
+        return content.decode()
     except OSError as error:
         raise ConfigurationError(f"The secret 'file:{name}' cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:

@@ -21,7 +21,7 @@ from .model import DataCache
 from .report_registry import Report, ReportRegistry
 
 report = Blueprint("report", __name__)
-report.before_request(pages.protect_forms)
+pages.guard(report)
 
 _FORMATS = ("html", "csv", "json")
 

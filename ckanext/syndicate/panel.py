@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import re
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -67,6 +69,11 @@ class Panel:
         """After how many seconds it is worth another look."""
         soon = any(line.state == status.WAITING and not _rests(line) for line in self.lines)
         return _SOON if soon else _LATER
+
+    @property
+    def mark(self) -> str:
+        """By what a page that waits knows whether anything is new."""
+        return f"{zlib.crc32(repr(self).encode()):x}"
 
 
 def _rests(line: Line) -> bool:
@@ -139,10 +146,21 @@ def _reason(skipped: str | None) -> str:
     """Return why a dataset is not to be at a target; plugins and predicates say it in their own words."""
     if skipped is None:
         return ""
+    # regular expressions
     known = {
         "package is private": tk._("The dataset is private."),
         "package is a draft": tk._("The dataset is a draft."),
         "deleted package was never syndicated": tk._("The dataset is deleted, and never was there."),
         "syndication flag disabled on package": tk._("It is not chosen for this target."),
+        "datasets of the type (?P<type>.*) are not syndicated to .*": tk._(
+            "Datasets of the type {type} are not syndicated to this target."
+        ),
+        "the plugin (?P<plugin>.*) skips it": tk._("The plugin {plugin} skips it."),
+        "the predicate (?P<predicate>.*) says no": tk._("The predicate {predicate} says no."),
+        "the dataset was purged": tk._("The dataset was purged."),
+        "nobody knows: (?P<error>.*)": tk._("Nobody knows: {error}"),
     }
-    return known.get(skipped, skipped)
+    for pattern, sentence in known.items():
+        if found := re.fullmatch(pattern, skipped, re.DOTALL):
+            return str(sentence.format(**found.groupdict()))
+    return skipped

@@ -317,16 +317,21 @@ def test_all_links_of_a_dataset_are_checked_now(app: Any, editor: dict[str, Any]
 
 
 def test_what_a_dataset_page_shows_while_it_waits(app: Any, editor: dict[str, Any]) -> None:
-    """Nothing new while as many links are being checked; then the panel and all badges."""
+    """Nothing new while as many links are being checked as quickly; then the panel and all badges."""
     dataset = owned("a", "b")
     first, second = dataset["resources"]
     where = part(page(app, path(dataset), editor), "#archiver-panel")["hx-get"]
-    assert where == f"{path(dataset)}/archiver/panel?mark=2"
+    assert where == f"{path(dataset)}/archiver/panel?mark=2-2"
     assert app.get(where, headers=editor["headers"]).status_code == 204
+    for resource in (first, second):
+        change("link", resource["id"], due=clock.now() - datetime.timedelta(minutes=2))
+    slower = part(page(app, str(where), editor), "#archiver-panel")
+    assert slower["hx-trigger"] == "every 15s"
+    assert app.get(slower["hx-get"], headers=editor["headers"]).status_code == 204
     settle(first, 0)
     add_archival(first, **BROKEN)
     shown = page(app, str(where), editor)
-    assert part(shown, "#archiver-panel")["hx-get"] == f"{path(dataset)}/archiver/panel?mark=1"
+    assert part(shown, "#archiver-panel")["hx-get"] == f"{path(dataset)}/archiver/panel?mark=1-15"
     assert "1 link is being checked …" in text(part(shown, "#archiver-live"))
     assert [text(each) for each in shown.select(".archiver-badge")] == ["Link is broken", ""]
     settle(second, 0)

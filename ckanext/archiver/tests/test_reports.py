@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import datetime
 import json
 from typing import Any
@@ -253,6 +254,29 @@ def test_the_page(app: Any) -> None:
     assert not [each for each in links if each.startswith("javascript")]
     csv = app.get(f"/report/broken-links/{organization['name']}?format=csv").body
     assert "Trees" in csv and "Secret" not in csv
+
+
+def test_the_page_in_another_language(app: Any) -> None:
+    """What is recorded of a link is said in words of the reader, by its cause if that is known; downloads have it as it
+    is."""
+    organization = factories.Organization()
+    broken = {**BROKEN, "verdict": "broken", "status_id": 11}
+    dataset(organization, {**broken, "cause": "http_404"}, {**broken, "cause": None, "reason": "nothing but this"})
+    generate(organization=organization["name"])
+    path = f"/report/broken-links/{organization['name']}"
+    german = {"CKAN_LANG": "de", "CKAN_LANG_IS_DEFAULT": False}
+
+    def get(path: str) -> str:
+        return str(contextvars.Context().run(app.get, path, environ_overrides=german).body)
+
+    cells = [
+        [cell.text.strip() for cell in row.select("td")]
+        for row in BeautifulSoup(get(path), "html.parser").select("#report-table tbody tr")
+    ]
+    failed, gone = "Anfrage an die URL fehlgeschlagen", "Der Server meldet, dass es unter dieser Adresse nichts gibt."
+    assert {(row[3], row[4]) for row in cells} == {(failed, gone), (failed, "nothing but this")}
+    csv = get(f"{path}?format=csv")
+    assert "URL request failed" in csv and NOT_FOUND in csv and gone not in csv
 
 
 def test_the_plots(app: Any) -> None:

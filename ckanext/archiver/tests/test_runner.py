@@ -586,7 +586,7 @@ def test_archiving_at_once(web: Web, pipe: Any) -> None:
 
 def test_archiving_at_once_what_a_worker_has(web: Web) -> None:
     """A host in the hands of a worker is waited for."""
-    web.latency = 0.5
+    web.latency = 3
     made = dataset(*(web.url(f"/{number}.csv") for number in range(3)))
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(lambda: list(runner.archive_batch("bulk")))

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from . import resource_ids
+from . import resource_ids, source_config
 
+#: What no text of PostgreSQL holds.
+_NO_TEXT = re.compile("[\x00\ud800-\udfff]")
 #: What a remote portal counts about a record, which says nothing about the record itself.
 _VOLATILE = ("tracking_summary",)
 #: What of a source's configuration changes what is imported. The rest says what is gathered, and how.
@@ -33,6 +36,12 @@ def content_hash(record: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     settings = {key: config[key] for key in _IMPORT_KEYS if config.get(key)}
     text = json.dumps([content, settings], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def is_key(value: object) -> bool:
+    """Tell whether PostgreSQL can be asked for this, or store it: a text without NUL and without halves of characters,
+    both of which JSON may hold."""
+    return isinstance(value, str) and bool(value) and not _NO_TEXT.search(value)
 
 
 def malformed(record: Mapping[str, Any]) -> str | None:
@@ -70,6 +79,7 @@ def add_extras(
     """Add extras, text with ``{replacement}`` fields filled in.
 
     :param override: replace an extra that the dataset has already
+    :raises ValueError: a text cannot be filled in, and no form has checked it
     """
     extras = package.setdefault("extras", [])
     for key, value in default_extras.items():
@@ -78,20 +88,22 @@ def add_extras(
             continue
         if present:
             extras[:] = [extra for extra in extras if extra["key"] != key]
-        extras.append({"key": key, "value": value.format(**replacements) if isinstance(value, str) else value})
+        if isinstance(value, str):
+            value = source_config.fill_in(key, value, replacements)
+        extras.append({"key": key, "value": value})
 
 
 def references(package: Mapping[str, Any]) -> set[str]:
     """Return the ids and names of the groups of a remote dataset, and of its organization."""
     described = [*(package.get("groups") or ()), package.get("organization") or {}, {"id": package.get("owner_org")}]
     found = (each.get(field) for each in described for field in ("id", "name"))
-    return {value for value in found if value and isinstance(value, str)}
+    return {value for value in found if is_key(value)}
 
 
 def ids_of_resources(package: Mapping[str, Any]) -> set[str]:
-    """Return the ids that the resources of a dataset have."""
+    """Return the ids that the resources of a dataset have, those that CKAN takes."""
     ids = (resource.get("id") for resource in package.get("resources") or ())
-    return {each for each in ids if each and isinstance(each, str)}
+    return {each for each in ids if resource_ids.usable(each)}
 
 
 def drop_resource_ids(package: Mapping[str, Any], owners: Mapping[str, str]) -> None:

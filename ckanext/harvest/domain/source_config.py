@@ -112,19 +112,33 @@ def _check_defaults(config: Mapping[str, Any]) -> None:
     if "default_extras" in config and not isinstance(config["default_extras"], dict):
         raise ValueError("default_extras must be a dictionary")
     for key, value in (config.get("default_extras") or {}).items():
-        _check_replacements(key, value)
+        if isinstance(value, str):
+            fill_in(key, value, dict.fromkeys(REPLACEMENTS, ""))
 
 
-def _check_replacements(key: str, value: Any) -> None:
-    if not isinstance(value, str):
-        return
+def fill_in(key: str, template: str, replacements: Mapping[str, str]) -> str:
+    """Return the text of a default extra with its replacements, and ``{{`` and ``}}`` as braces.
+
+    ``str.format`` would do more: fill up to gigabytes, say.
+
+    :param key: of the extra, to be named in an error
+    :raises ValueError: it is no template, names another replacement, or says how to format one
+    """
     try:
-        fields = {field for _, field, _, _ in string.Formatter().parse(value) if field is not None}
+        parts = list(string.Formatter().parse(template))
     except ValueError as error:
         raise ValueError(f"default_extras: {key} is no template: {error}") from None
-    if fields - set(REPLACEMENTS):
-        unknown = ", ".join(sorted(f"{{{field}}}" for field in fields - set(REPLACEMENTS)))
-        raise ValueError(f"default_extras: {key} has {unknown}; there are {', '.join(REPLACEMENTS)}")
+    filled = []
+    for text, field, spec, conversion in parts:
+        filled.append(text)
+        if field is None:
+            continue
+        if field not in replacements:
+            raise ValueError(f"default_extras: {key} has {{{field}}}; there are {', '.join(replacements)}")
+        if spec or conversion:
+            raise ValueError(f"default_extras: {key} must have {{{field}}} as it is, with no format behind the name")
+        filled.append(replacements[field])
+    return "".join(filled)
 
 
 def _are_strings(value: Any) -> bool:

@@ -15,9 +15,9 @@ from ckan.lib.munge import munge_tag, munge_title_to_name
 from ckan.plugins.core import SingletonPlugin, implements
 
 from ckanext.harvest import config as harvest_config
-from ckanext.harvest.domain import job_state, naming, object_state
+from ckanext.harvest.domain import naming, object_state
 from ckanext.harvest.interfaces import IHarvester
-from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError
+from ckanext.harvest.model import HarvestGatherError, HarvestJob, HarvestObject, HarvestObjectError, record
 from ckanext.relay import config as relay_config
 from ckanext.relay import redaction, secrets
 from ckanext.relay.http import GuardedSession
@@ -169,7 +169,7 @@ class HarvesterBase(SingletonPlugin):
 
     @classmethod
     def last_error_free_job(cls, harvest_job: HarvestJob) -> HarvestJob | None:
-        """Return the newest other job of the source that ended without any error, or None.
+        """Return the newest other job of the source that gathered all and ended without any error, or None.
 
         Records that were not modified, and those whose datasets were deleted as they should, are no errors.
         """
@@ -178,13 +178,11 @@ class HarvesterBase(SingletonPlugin):
             sa.not_(HarvestObject.current),
             HarvestObject.report_status.notin_((object_state.NOT_MODIFIED, object_state.DELETED)),
         )
-        gather_error = sa.exists().where(HarvestGatherError.harvest_job_id == HarvestJob.id)
         query = model.Session.query(HarvestJob).filter(
             HarvestJob.source_id == harvest_job.source.id,
             HarvestJob.gather_started.isnot(None),
-            HarvestJob.status == job_state.FINISHED,
             HarvestJob.id != harvest_job.id,
-            sa.not_(gather_error),
+            record.gathered_whole(),
             sa.not_(failed),
         )
         return query.order_by(HarvestJob.gather_started.desc()).first()

@@ -97,7 +97,7 @@ class CKANHarvester(HarvesterBase):
         headers = {}
         settings = self.config or {}
         if settings.get("api_key"):
-            headers["Authorization"] = secrets.resolve(str(settings.get("api_key")), relay_config.secrets_dir())
+            headers["Authorization"] = secrets.resolve(str(settings["api_key"]).strip(), relay_config.secrets_dir())
             redaction.remember([headers["Authorization"]])
         if settings.get("user_agent"):
             headers["User-Agent"] = str(settings.get("user_agent"))
@@ -304,11 +304,11 @@ class CKANHarvester(HarvesterBase):
     ) -> Iterator[list[str]]:
         for datasets in self._search_pages(base_url, fq_terms, paging):
             datasets = [dataset for dataset in datasets if dataset.get("type") != "harvest"]
-            nameless = [dataset for dataset in datasets if not (dataset.get("id") and isinstance(dataset["id"], str))]
+            nameless = [dataset for dataset in datasets if not ckan_mapping.is_key(dataset.get("id"))]
             if nameless:
-                names = ", ".join(str(dataset.get("name")) for dataset in nameless[:5])
-                self._save_gather_error(f"{len(nameless)} remote datasets have no id: {names}", job)
-            records = {dataset["id"]: dataset for dataset in datasets if dataset not in nameless}
+                names = ", ".join(repr(dataset.get("name")) for dataset in nameless[:5])
+                self._save_gather_error(f"{len(nameless)} remote datasets have no usable id: {names}", job)
+            records = {dataset["id"]: dataset for dataset in datasets if ckan_mapping.is_key(dataset.get("id"))}
             yield pages.save(job, records, self.config)
 
     def fetch_stage(self, harvest_object: HarvestObject) -> bool:

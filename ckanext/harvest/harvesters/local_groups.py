@@ -50,7 +50,7 @@ class LocalGroups:
 
     def look_up(self, references: Iterable[str]) -> None:
         """Ask with one query which groups and organizations have these ids or names, but for those asked before."""
-        new = set(references) - self._asked
+        new = {each for each in references if ckan_mapping.is_key(each)} - self._asked
         if not new:
             return
         query = sa.select(_group.c.id, _group.c.name, _group.c.is_organization).where(

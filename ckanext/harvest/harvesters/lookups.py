@@ -106,6 +106,6 @@ def _records(objects: list[HarvestObject]) -> list[dict[str, Any]]:
             record = json.loads(obj.content or "null")
         except ValueError:
             continue
-        if isinstance(record, dict) and isinstance(record.get("id"), str) and not ckan_mapping.malformed(record):
+        if isinstance(record, dict) and ckan_mapping.is_key(record.get("id")) and not ckan_mapping.malformed(record):
             records.append(record)
     return records

@@ -11,7 +11,7 @@ import ckan.plugins.toolkit as tk
 import sqlalchemy as sa
 from ckan import model
 
-from ckanext.harvest.domain import deletion, search_terms, source_config
+from ckanext.harvest.domain import ckan_mapping, deletion, search_terms, source_config
 from ckanext.harvest.domain.paging import Paging
 from ckanext.harvest.model import HarvestJob, HarvestObject, claims, pages
 
@@ -89,7 +89,7 @@ class Mirror:
         """Gather datasets that are there and not here, although nothing says that they changed: they came back, or the
         remote index was late."""
         missing = listed - pages.imported(self._job.source_id).keys() - pages.gathered(self._job.id)
-        for named in _slices(sorted(missing), _NAMED):
+        for named in _slices(sorted(filter(ckan_mapping.is_key, missing)), _NAMED):
             terms = [*self._filters, search_terms.any_of("id", named)]
             yield from self._harvester._save_pages(self._job, self._base_url, terms, Paging())
 

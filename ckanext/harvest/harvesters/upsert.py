@@ -14,7 +14,7 @@ from ckan.logic.schema import default_create_package_schema
 from dateutil.parser import isoparse
 
 from ckanext.harvest import config
-from ckanext.harvest.domain import resource_ids
+from ckanext.harvest.domain import ckan_mapping, resource_ids
 from ckanext.harvest.model import HarvestObject, work
 from ckanext.relay import search
 
@@ -171,17 +171,12 @@ def _recognise_tags(package: dict[str, Any], obj: HarvestObject) -> None:
         return
     # with the tags themselves: the session forgets what nobody keeps
     known: dict[str, tuple[str, model.Tag]] = batch.memo.setdefault("tags", {})
-    free = {tag["name"]: tag for tag in tags if not tag.get("vocabulary_id") and _is_name(tag.get("name"))}
+    free = {tag["name"]: tag for tag in tags if not tag.get("vocabulary_id") and ckan_mapping.is_key(tag.get("name"))}
     if new := free.keys() - known:
         wanted = model.Session.query(model.Tag).filter(model.Tag.name.in_(new), model.Tag.vocabulary_id.is_(None))
         known |= {tag.name: (tag.id, tag) for tag in wanted}
     for name in free.keys() & known:
         free[name]["id"] = known[name][0]
-
-
-def _is_name(text: Any) -> bool:
-    """Tell whether PostgreSQL can be asked for this; CKAN refuses other names."""
-    return isinstance(text, str) and text.isprintable()
 
 
 def _schema() -> dict[str, Any]:

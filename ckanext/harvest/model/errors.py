@@ -88,6 +88,22 @@ def each(wanted: Wanted) -> Iterator[dict[str, Any]]:
             yield dict(row._mapping)
 
 
+def first_messages(job_id: str, limit: int) -> tuple[list[str], list[str]]:
+    """Return the first messages of a job as ``harvest_job_report`` has them: of the gather stage, the newest first, and
+    of objects, in the order of the first error of each."""
+    gather = sa.select(_gather_error.c.message).where(_gather_error.c.harvest_job_id == job_id)
+    of_gather = model.Session.execute(gather.order_by(_gather_error.c.created.desc()).limit(limit)).scalars().all()
+    error = _object_error.c
+    # their objects have as many errors together, or more
+    of_job = sa.select(error.harvest_object_id, error.created).where(error.harvest_job_id == job_id)
+    oldest = of_job.order_by(error.created, error.id).limit(limit).subquery()
+    begun = sa.func.min(oldest.c.created).label("begun")
+    first = sa.select(oldest.c.harvest_object_id, begun).group_by(oldest.c.harvest_object_id).subquery()
+    of_first = sa.select(error.message).join(first, first.c.harvest_object_id == error.harvest_object_id)
+    ordered = of_first.order_by(first.c.begun, error.harvest_object_id, error.created).limit(limit)
+    return list(of_gather), list(model.Session.execute(ordered).scalars())
+
+
 _COLUMNS = ("id", "stage", "cause", "message", "line", "created", "harvest_object_id")
 #: What errors of a job have in place of columns of objects' errors.
 _OF_GATHER: dict[str, Any] = {

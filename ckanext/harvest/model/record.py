@@ -105,6 +105,18 @@ def abort(job: HarvestJob, error: str | None = None) -> HarvestJob:
     return job
 
 
+def gathered_whole() -> sa.sql.ColumnElement[bool]:
+    """Return the condition on jobs that they have ended after all of the source was gathered, without an error of that
+    stage: those that were aborted meanwhile, or whose gather stage raised in the foreground, have no error either."""
+    return sa.and_(
+        _job.c.status == job_state.FINISHED,
+        _job.c.gather_finished.isnot(None),
+        # a worker that notices the abort late says when it stopped
+        sa.or_(_job.c.finished.is_(None), _job.c.gather_finished <= _job.c.finished),
+        sa.not_(sa.exists().where(HarvestGatherError.harvest_job_id == _job.c.id)),
+    )
+
+
 def is_running(job_id: str) -> bool:
     """Tell whether a job was not ended meanwhile by somebody else."""
     return _status(job_id) == job_state.RUNNING

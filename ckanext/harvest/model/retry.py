@@ -7,10 +7,10 @@ from ckan import model
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.orm import aliased
 
-from ckanext.harvest.domain import job_state, object_state
+from ckanext.harvest.domain import object_state
 from ckanext.relay.clock import now
 
-from . import jobs
+from . import jobs, record
 from .tables import HarvestJob, HarvestObject, HarvestObjectExtra
 
 _object = HarvestObject.__table__
@@ -51,9 +51,8 @@ def create(failed: HarvestJob, lane: str) -> HarvestJob | None:
 
 
 def _was_gathered_whole(job: HarvestJob) -> bool:
-    if not (job.finished and job.gather_finished) or job.status != job_state.FINISHED:
-        return False
-    return bool(job.gather_finished <= job.finished) and not job.get_gather_errors()
+    query = sa.select(HarvestJob.id).where(HarvestJob.id == job.id, record.gathered_whole())
+    return model.Session.execute(query).first() is not None
 
 
 def _copy_objects(failed_id: str, job_id: str, begun: object) -> int:

@@ -61,8 +61,10 @@ def _fk(target: str, name: str, **kw: Any) -> sa.ForeignKey:
 
 
 def _error_message(message: Any) -> str:
-    """PostgreSQL text holds no NUL, and what a remote portal answered may; it may also repeat the token it was sent."""
-    return redaction.scrub(str(message)).replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    """PostgreSQL text holds no NUL and no half of a character, and what a remote portal answered may. It may also
+    repeat the token it was sent."""
+    text = redaction.scrub(str(message)).replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    return text.encode("utf-8", "replace").decode()
 
 
 class HarvestError(Exception):

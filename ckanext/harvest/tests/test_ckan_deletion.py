@@ -457,3 +457,10 @@ def test_a_deletion_that_is_refused(remote: RemotePortal, monkeypatch: pytest.Mo
     assert counts(ended(job_id)) == {"errored": 1}
     assert len(current(gone["id"])) == 1
     assert "deleted" in counts(harvest(source_id))
+
+
+def test_an_id_that_is_no_text_of_the_database(remote: RemotePortal) -> None:
+    """Nobody can ask for the dataset; the others that were late are gathered."""
+    source_id = mirrored(remote, 2)
+    remote.datasets += [dataset(2, id="half \ud800"), dataset(3)]
+    assert counts(harvest(source_id)) == {"added": 1}

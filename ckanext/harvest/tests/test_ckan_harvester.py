@@ -20,7 +20,8 @@ from ckan.tests import factories
 from ckanext.harvest import runner
 from ckanext.harvest.harvesters import CKANHarvester, ckanharvester
 from ckanext.harvest.harvesters.ckanharvester import ContentFetchError, ContentNotFoundError
-from ckanext.harvest.model import HarvestJob, HarvestObject
+from ckanext.harvest.model import HarvestJob, HarvestObject, HarvestSource
+from ckanext.harvest.model import record as states
 from ckanext.harvest.runner import Next
 from ckanext.harvest.tests import remote_ckan
 from ckanext.harvest.tests.harvesting import (
@@ -66,7 +67,7 @@ PLUGINS = {"custom_harvester": CustomHarvester}
 @pytest.fixture
 def small_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """What would take minutes takes a moment, what would be gigabytes is a megabyte."""
-    limits = Limits(connect=2, read=0.5, total=1.5, body_bytes=1_000_000, tries=2, backoff=0.01)
+    limits = Limits(connect=5, read=1.5, total=4, body_bytes=1_000_000, tries=2, backoff=0.01)
     monkeypatch.setattr(relay_session, "guarded_session", functools.partial(guarded_session, limits=limits))
     relay_session._session.cache_clear()
     yield
@@ -211,6 +212,39 @@ def test_datasets_without_an_id(remote: RemotePortal) -> None:
     [message] = gather_errors(job)
     assert all(name in message for name in ("dataset-2", "dataset-3", "dataset-4"))
     assert counts(job) == {"added": 1, "errored": 1}
+
+
+def test_a_default_extra_with_a_format(remote: RemotePortal) -> None:
+    """Where one was stored before the form refused it, the records say what is wrong."""
+    remote.datasets = [dataset(1)]
+    source_id = source(remote)
+    HarvestSource.get(source_id).config = json.dumps({"default_extras": {"long": "{dataset_id:>3000000}"}})
+    model.Session.commit()
+    job = harvest(source_id)
+    [(stage, message)] = errors(objects(job)[0])
+    assert stage == "Import" and "default_extras: long must have {dataset_id} as it is" in message
+
+
+@pytest.mark.parametrize("bad", ["\x00", "half \ud800"])
+def test_ids_that_are_no_text_of_the_database(remote: RemotePortal, bad: str) -> None:
+    """JSON may hold them. A dataset with one is named in an error; ids of resources and groups are left out; whatever
+    was gathered with them arrives, and a source that mirrors deletions can ask for the rest."""
+    odd: list[Any] = [{"id": bad, "url": "http://files.city.example/odd.csv"}]
+    remote.datasets = [
+        dataset(1),
+        dataset(2, id=bad, name=f"dataset {bad}"),
+        dataset(3, resources=odd),
+        dataset(4, groups=[{"id": bad, "name": bad}], organization={"id": bad, "name": bad}),
+        dataset(5),
+    ]
+    source_id = source(remote, remote_groups="only_local", remote_orgs="only_local", delete_missing=True)
+    for job in (harvest(source_id), harvest(source_id)):
+        [message] = gather_errors(job)
+        assert message == f"1 remote datasets have no usable id: {f'dataset {bad}'!r}"
+    assert found() == [f"dataset-{number}" for number in (1, 3, 4, 5)]
+    assert len(shown("dataset-3")["resources"][0]["id"]) == 36
+    act("harvest_source_patch", id=source_id, title="Edited")
+    assert counts(harvest(source_id)) == {"not modified": 4, "errored": 1}
 
 
 BROKEN: dict[str, dict[str, Any]] = {
@@ -386,6 +420,33 @@ def test_the_second_run_asks_for_changes_only(remote: RemotePortal) -> None:
     assert (counts(second), gather_errors(second)) == ({}, [])
     remote.change(0, title="Changed")
     assert counts(harvest(source_id)) == {"updated": 1}
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_an_aborted_run_stands_for_nothing(remote: RemotePortal, late: bool) -> None:
+    """A job that was aborted while it was gathered has no error, and did not come to all; the one before it did."""
+    remote.datasets = [dataset(1)]
+    source_id = source(remote)
+    first = harvest(source_id)
+    job = HarvestJob.get(start(source_id))
+    states.gather_begins(job)
+    act("harvest_job_abort", id=job.id)
+    if late:
+        states.gather_ends(job)  # the worker has noticed
+    harvest(source_id)
+    since = (first.gather_started - datetime.timedelta(hours=1)).isoformat()
+    assert remote.searches()[-1]["fq"] == f"metadata_modified:[{since}Z TO *]"
+
+
+def test_a_job_that_does_not_say_when_it_ended(remote: RemotePortal) -> None:
+    """In a database that was taken over, it counts if it says that all was gathered."""
+    remote.datasets = [dataset(1)]
+    source_id = source(remote)
+    job = harvest(source_id)
+    job.finished = None
+    model.Session.commit()
+    harvest(source_id)
+    assert "fq" in remote.searches()[-1]
 
 
 def test_after_a_run_with_errors_all_is_asked_for(remote: RemotePortal) -> None:
@@ -756,6 +817,20 @@ def test_no_secret_in_any_error(
         assert not [secret for secret in secrets if secret in said], answer
     assert "api_key=********" in caplog.text
     assert not [secret for secret in secrets if secret in caplog.text]
+
+
+def test_tokens_with_line_ends(remote: RemotePortal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files and variables have them at their ends, where they are cut off. One within a token is an error that does not
+    show it."""
+    remote.datasets = [dataset(1)]
+    monkeypatch.setenv("CKANEXT_RELAY_SECRET_PORTAL", "hidden-token\n")
+    assert counts(harvest(source(remote, api_key="env:PORTAL"))) == {"added": 1}
+    assert remote.requests[-1][2]["Authorization"] == "hidden-token"
+    asked = len(remote.requests)
+    monkeypatch.setenv("CKANEXT_RELAY_SECRET_PORTAL", "hidden-token\nhidden-too")
+    [message] = gather_errors(harvest(source(remote, api_key=" env:PORTAL\n", force_all=True)))
+    assert "header value" in message and "line ends" in message and "hidden" not in message
+    assert len(remote.requests) == asked
 
 
 def test_a_batch_of_updates(remote: RemotePortal, monkeypatch: pytest.MonkeyPatch) -> None:

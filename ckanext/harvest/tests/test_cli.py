@@ -7,6 +7,7 @@ import base64
 import datetime
 import json
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import ckan.plugins as p
@@ -252,6 +253,22 @@ def test_what_a_stage_raises_is_shown(ckan: Command, script: Script, stage: str,
     assert [job.status for job in HarvestJob.filter(source_id=source["id"])] == ["Finished"]
     script.gather, script.imports = None, save_by_hand
     ckan("run-test", source["name"])
+
+
+def test_what_a_run_in_the_foreground_stands_for(ckan: Command, script: Script) -> None:
+    """Later jobs ask only for what changed since one that went well, not since one whose gather stage raised."""
+    source = make_source("scripted")
+    ckan("run-test", source["name"])
+    [job] = HarvestJob.filter(source_id=source["id"])
+
+    def failing(_: Any) -> Any:
+        raise LookupError("line 3")
+
+    script.gather = failing
+    ckan.run("run-test", source["name"])
+    probe: Any = SimpleNamespace(id="next", source=HarvestSource.get(source["id"]))
+    error_free = ScriptedHarvester.last_error_free_job(probe)
+    assert error_free is not None and error_free.id == job.id
 
 
 @pytest.mark.parametrize(("reply", "aborted"), [("y", True), ("n", False)])

@@ -102,9 +102,7 @@ def test_a_killed_worker(site: Site, feed: Feed) -> None:
 def test_a_killed_worker_process(site: Site, short_feed: Feed) -> None:
     """A worker replaces its process that was killed, and what that had begun is done."""
     source_id, job_id = begin(site, short_feed)
-    process = busiest(site)
-    process.kill()
-    assert any(f":{process.pid}:" in claim for claim in claimed(site, source_id)), "it had nothing at work"
+    at_work(site, source_id).kill()
     recovers(site, short_feed, source_id, job_id)
 
 
@@ -183,10 +181,20 @@ def claimed(site: Site, source_id: str) -> list[str]:
     return [holder for (holder,) in site.rows(query, source_id)]
 
 
-def busiest(site: Site) -> psutil.Process:
-    """Return the process of the worker that has just used the most CPU time: it is at work."""
+def at_work(site: Site, source_id: str) -> psutil.Process:
+    """Return a process of the worker that has objects of a source, frozen, so that it keeps them."""
     assert site.stack.worker.pid
     children = psutil.Process(site.stack.worker.pid).children()
-    before = {child: child.cpu_times().user for child in children}
-    wait_until(lambda: any(child.cpu_times().user > before[child] + 0.2 for child in children), seconds=20)
-    return max(children, key=lambda child: child.cpu_times().user - before[child])
+    frozen: list[psutil.Process] = []
+
+    def is_frozen() -> bool:
+        for child in children:
+            child.suspend()
+            if any(f":{child.pid}:" in claim for claim in claimed(site, source_id)):
+                frozen.append(child)
+                return True
+            child.resume()
+        return False
+
+    wait_until(is_frozen, seconds=20)
+    return frozen[0]

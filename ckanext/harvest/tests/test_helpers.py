@@ -71,6 +71,9 @@ def test_the_datasets_of_a_source(script: Script) -> None:
     assert tk.h.package_count_for_source(source_id) == 25
     with current_app.test_request_context("/?page=2"):
         assert tk.h.package_list_for_source(source_id).count("dataset-heading") == 5
+    for beyond, number in (("3", 5), ("999999999", 5), ("9999999999", 20), ("-1", 20), ("x", 20)):
+        with current_app.test_request_context(f"/?page={beyond}"):
+            assert tk.h.package_list_for_source(source_id).count("dataset-heading") == number, beyond
 
 
 def test_a_source_without_datasets() -> None:

@@ -15,8 +15,17 @@ from ckan import model
 from ckan.tests import factories
 
 from ckanext.harvest import notifications, runner
+from ckanext.harvest.logic import dictization
 from ckanext.harvest.logic.action import update
-from ckanext.harvest.model import HarvestGatherError, HarvestJob, lease_table, mails
+from ckanext.harvest.model import (
+    HarvestGatherError,
+    HarvestJob,
+    HarvestObject,
+    HarvestObjectError,
+    errors,
+    lease_table,
+    mails,
+)
 from ckanext.harvest.tests.harvesting import act, ended, harvest, make_source, start, sweep, work_off
 from ckanext.harvest.tests.mail_server import MailServer
 from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester
@@ -288,6 +297,32 @@ def test_extensions_that_raise(
     time_passes()
     sweep()
     assert len(server.mails) == 1
+
+
+def test_a_job_with_many_errors(server: MailServer, source_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mail has the first of each kind, as the report has them; the others are not even read."""
+    monkeypatch.setattr(notifications, "SHOWN_ERRORS", 4)
+    objects: list[HarvestObject] = []
+
+    def complain(obj: HarvestObject) -> bool:
+        objects.append(obj)
+        for number in range(2):
+            HarvestObjectError.create(f"{obj.guid} is wrong {number}", obj)
+            HarvestObjectError.create(f"{objects[0].guid} was wrong, too", objects[0])
+            HarvestGatherError.create(f"{obj.guid} is missing {number}", obj.job)
+        return False
+
+    script(guids=tuple(f"record {number}" for number in range(6)), imports=complain)
+    job = harvest(source_id)
+    report = act("harvest_job_report", id=job.id)
+    of_objects = [error["message"] for each in report["object_errors"].values() for error in each["errors"]]
+    of_gather = [error["message"] for error in report["gather_errors"]]
+    monkeypatch.setattr(dictization, "harvest_job_report", None)
+    status = act("harvest_source_show_status", id=source_id)
+    extra = update.get_mail_extra_vars(notifications._context(), source_id, status)
+    assert (extra["obj_errors"], extra["job_errors"]) == (of_objects[:4], of_gather[:4])
+    assert extra["errors"] == of_gather[:4] + of_objects[:4]
+    assert len(of_objects) == 24 and list(map(len, errors.first_messages(job.id, 3))) == [3, 3]
 
 
 def test_the_functions_that_third_parties_call(server: MailServer, source_id: str) -> None:

@@ -107,8 +107,9 @@ def test_a_record_without_guid() -> None:
         (f"<html>{EVIL}</html>", f"<html>{EVIL}</html>"),
         ("[" * 5000, "[" * 5000),
         ("plain", "plain"),
+        ('{"title": "\\ud800"}', '{ "title": "?" } '),
     ],
-    ids=["JSON", "HTML", "hostile JSON", "text"],
+    ids=["JSON", "HTML", "hostile JSON", "text", "half a character"],
 )
 def test_a_record_as_text(content: str, shown: str) -> None:
     """What was harvested is a text on the page, never a part of it; JSON has a line for each of its parts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ def test_the_page(app: Any, migrate_db_for: Any) -> None:
     """Each source with its state, in words; one whose dataset was deleted is gone."""
     for plugin in ("activity", "harvest", "report"):
         migrate_db_for(plugin)
-    make_source("ckan", title="Trees")
+    make_source("ckan", title="Trees", frequency="MONTHLY")
     act("harvest_source_delete", id=make_source("ckan", title="Gone")["id"])
     ReportRegistry.instance().get_report("harvest-status").refresh_cache({})
     page = BeautifulSoup(app.get("/report/harvest-status").body, "html.parser")
@@ -29,3 +30,6 @@ def test_the_page(app: Any, migrate_db_for: Any) -> None:
     assert "Gone" not in page.text
     assert page.select_one('#report-table a[href^="/harvest/"]')
     assert [cell.text for cell in page.select("#report-plot tbody > tr > *")] == ["Never run", "1"]
+    german = {"CKAN_LANG": "de", "CKAN_LANG_IS_DEFAULT": False}
+    answer = contextvars.Context().run(app.get, "/report/harvest-status", environ_overrides=german)
+    assert BeautifulSoup(answer.body, "html.parser").select("#report-table td")[3].text == "Monatlich"

@@ -25,7 +25,7 @@ from ckanext.harvest.tests.harvesting import act, harvest, make_source, start
 from ckanext.harvest.tests.logic.people import KINDS, People
 from ckanext.harvest.tests.remote_ckan import RemotePortal, dataset, error_500, hang, html, no_results, trickle
 from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester
-from ckanext.relay import clock, lease, search
+from ckanext.relay import clock, lease, pages, search
 
 SCRIPT: dict[str, Any] = {}
 PLUGINS = {"scripted_harvester": ScriptedHarvester}
@@ -245,6 +245,17 @@ def test_what_is_set_for_a_source() -> None:
         assert "Harvests remote CKAN instances" in page.text and "Manual" in page.text
     edited = text(one(shown(path, people.names["editor"]), "pre"))
     assert '"force_all": true' in edited and "hidden-word" in edited
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"), [('{"text": "\\ud800"}', '"text": "?"'), ("[" * 5000, "[" * 5000), ("{", "{")]
+)
+def test_a_configuration_that_is_hard_to_show(monkeypatch: pytest.MonkeyPatch, config: str, expected: str) -> None:
+    """Half a character, an endless depth, no JSON: each is shown as far as a page can hold it."""
+    people = People("ckan")
+    source = act("harvest_source_show", id=people.source["id"])
+    monkeypatch.setattr(pages, "call", lambda *_, **__: {**source, "config": config})
+    assert expected in text(one(shown(f"/harvest/about/{source['name']}", people.names["editor"]), "pre"))
 
 
 def test_what_is_no_source() -> None:

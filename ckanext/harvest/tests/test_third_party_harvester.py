@@ -169,6 +169,16 @@ def test_an_exception_in_a_stage_fails_the_object_alone(script: Script, source_i
     assert summary == [{"message": message, "error_count": 1}]
 
 
+def test_an_error_with_half_a_character(script: Script, source_id: str) -> None:
+    """PostgreSQL takes none; it is replaced, and the other objects of the batch arrive."""
+    script.guids = ("one", "two", "three")
+    fails = raises(ValueError("half \ud800 of it"))
+    script.imports = lambda obj: fails(obj) if obj.guid == "two" else save_by_hand(obj)
+    job = harvest(source_id)
+    assert counts(job) == {"added": 2, "errored": 1}
+    assert errors(by_guid(job)["two"]) == [("Import", "ValueError: half ? of it")]
+
+
 def test_what_an_exception_left_half_done_is_undone(script: Script, source_id: str) -> None:
     """Nothing of a stage that raised is saved but what it committed itself."""
 

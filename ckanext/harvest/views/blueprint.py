@@ -10,14 +10,13 @@ from ckanext.relay import pages
 from ..sources import DATASET_TYPE_NAME
 
 harvester = Blueprint("harvester", __name__)
+pages.guard(harvester)
 
 
 @harvester.before_request
 def before_request() -> None:
-    """Tell the templates of CKAN that these pages are about sources, and refuse forms that are not ours."""
+    """Tell the templates of CKAN that these pages are about sources."""
     tk.g.dataset_type = DATASET_TYPE_NAME
-    if tk.request.method == "POST":
-        pages.protect_forms()
 
 
 @harvester.before_app_request

@@ -13,6 +13,7 @@ from ckanext.relay import pages
 
 from .. import provenance
 from .blueprint import harvester
+from .texts import indented
 
 #: How many characters of a record its page shows; there is a link to all of it.
 _SHOWN = 200_000
@@ -51,7 +52,7 @@ def object_view(id: str) -> str:
     may_edit = source is not None and tk.h.check_access("harvest_source_update", {"id": source["id"]})
     variables = {
         "object": obj,
-        "text": _readable(content[:_SHOWN], media_type if len(content) <= _SHOWN else ""),
+        "text": indented(content) if len(content) <= _SHOWN else content[:_SHOWN],
         "media_type": media_type,
         "size": len(content.encode("utf-8")),
         "is_cut": len(content) > _SHOWN,
@@ -74,16 +75,6 @@ def _dataset(package_id: str | None) -> dict[str, Any] | None:
         return dict(tk.get_action("package_show")(pages.context(), {"id": package_id}))
     except (tk.ObjectNotFound, tk.NotAuthorized):
         return None
-
-
-def _readable(content: str, media_type: str) -> str:
-    """Return JSON with a line for each of its parts, anything else as it is."""
-    if media_type != "application/json":
-        return content
-    try:
-        return json.dumps(json.loads(content), indent=2, ensure_ascii=False)
-    except RecursionError:
-        return content
 
 
 def _media_type(content: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import ckan.plugins.toolkit as tk
@@ -19,6 +18,7 @@ from ..logic import HarvestJobExists, HarvestSourceInactiveError
 from ..model import clearings
 from ..sources import DATASET_TYPE_NAME
 from .blueprint import harvester
+from .texts import indented
 
 #: After how many seconds a page says that no worker has come.
 _LATE = 60
@@ -56,16 +56,8 @@ def about(id: str) -> str:
     source = find_source(id)
     infos = {info["name"]: info for info, _ in registry.harvesters()}
     description = infos.get(source.get("source_type"), {}).get("description")
-    return _render(
-        "source/about.html", source, config_text=_indented(source.get("config")), source_type_description=description
-    )
-
-
-def _indented(config: str | None) -> str:
-    try:
-        return json.dumps(json.loads(config), indent=2, ensure_ascii=False) if config else ""
-    except ValueError:
-        return str(config)
+    config_text = indented(source.get("config") or "")
+    return _render("source/about.html", source, config_text=config_text, source_type_description=description)
 
 
 @harvester.route("/harvest/admin/<id>")

@@ -16,7 +16,7 @@ from ckanext.relay.translation import Translated
 NAME = "<script>alert('1')</script>"
 
 paged = Blueprint("relay_tests", __name__, url_prefix="/relay-tests")
-paged.before_request(pages.protect_forms)
+pages.guard(paged)
 
 #: What was changed, in the order in which it was.
 changes: list[str] = []

@@ -39,7 +39,7 @@ from ckanext.relay.tests.servers import (
 )
 
 LOOPBACK = AddressPolicy(networks(["127.0.0.0/8"]))
-LIMITS = Limits(connect=1, read=0.5, total=1, body_bytes=100_000, redirects=3)
+LIMITS = Limits(connect=5, read=1, total=2, body_bytes=100_000, redirects=3)
 KIB = 1024
 
 

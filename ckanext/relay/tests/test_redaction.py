@@ -31,6 +31,13 @@ def test_what_is_known_is_masked_wherever_it_is() -> None:
     assert redaction.scrub(text) == f"got {MASK}, {MASK} and {MASK}; xknown secret/1x is short"
 
 
+def test_secrets_with_line_ends() -> None:
+    """Libraries quote them as Python does, and send them without what is around them."""
+    redaction.remember(["ends-secret\n", "mid\nsecret"])
+    text = f"in {'ends-secret' + chr(10)!r}, {'mid' + chr(10) + 'secret'!r} or plain ends-secret"
+    assert redaction.scrub(text) == f"in '{MASK}', '{MASK}' or plain {MASK}"
+
+
 def test_longer_secrets_first() -> None:
     """Nothing is left of a secret that begins like another one."""
     redaction.remember(["secret", "secret-and-more"])

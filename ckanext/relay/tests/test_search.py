@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import datetime
 import json
+import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import ckan.plugins.toolkit as tk
@@ -142,14 +144,75 @@ def test_deferred_commits() -> None:
     assert commits() - before == 1
 
 
-@pytest.mark.parametrize("setting", [True, False])
-def test_the_setting_is_put_back(ckan_config: dict[str, Any], setting: bool) -> None:
-    """Also after an error."""
-    ckan_config["ckan.search.solr_commit"] = setting
+def test_commits_are_deferred_for_the_block_only() -> None:
+    """Not for what follows it, also after an error, nor for what another thread saves meanwhile."""
     with pytest.raises(LookupError), search.deferred_commits():
-        assert ckan_config["ckan.search.solr_commit"] is False
+        factories.Dataset(name="one")
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(save_elsewhere, "two").result(60)
+        assert found() == ["one", "two"]
         raise LookupError
-    assert ckan_config["ckan.search.solr_commit"] is setting
+    factories.Dataset(name="three")
+    assert found() == ["one", "three", "two"]
+
+
+def test_who_saves_and_for_whom_is_asked_once(request: pytest.FixtureRequest) -> None:
+    """While a batch is saved; what changed meanwhile, or was taken away, is not what it was."""
+    user, group = factories.User(name="alice"), factories.Group(name="lakes")
+    model.Session.remove()
+    statements: list[str] = []
+
+    def note(*arguments: Any) -> None:
+        statements.append(arguments[2])
+
+    sa.event.listen(model.meta.engine, "before_cursor_execute", note)
+    request.addfinalizer(lambda: sa.event.remove(model.meta.engine, "before_cursor_execute", note))
+    with search.deferred_commits():
+        for _ in range(3):
+            for reference in (user["id"], user["name"]):
+                assert model.User.get(reference).id == user["id"]
+            assert model.Group.get(group["id"]).name == "lakes"
+        assert len(statements) == 3
+        assert model.User.get(None) is model.User.get("nobody") is model.Group.get("nothing") is None
+        model.User.get(user["id"]).name = "bob"
+        model.Session.commit()
+        assert model.User.get("alice") is None and model.User.get("bob").id == user["id"]
+        model.Session.delete(model.User.get("bob"))
+        model.Session.commit()
+        assert model.User.get("bob") is None
+
+
+def save_elsewhere(name: str) -> None:
+    factories.Dataset(name=name)
+    model.Session.remove()
+
+
+def test_indexing_in_two_threads_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever ends first, each sends its own documents, and afterwards CKAN indexes by itself in both."""
+    ids = unindexed("one"), unindexed("two")
+    together = threading.Barrier(2, timeout=60)
+    leaves_first = threading.Event()
+    real = ckan_211.index_update_package
+
+    def index_update_package(context: Any, package_id: str, defer_commit: bool = False) -> None:
+        together.wait()  # both are in the middle of it
+        real(context, package_id, defer_commit)
+        together.wait()
+        if [package_id] == ids[1]:
+            assert leaves_first.wait(60)
+
+    def index(package_ids: list[str]) -> None:
+        assert search.index(package_ids) == {}
+        leaves_first.set()
+        model.Session.remove()
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        patch.setattr(ckan_211, "index_update_package", index_update_package)
+        for running in [pool.submit(index, each) for each in ids]:
+            running.result(60)
+    assert found() == ["one", "two"]
+    save_elsewhere("three")
+    assert found() == ["one", "three", "two"]
 
 
 def test_indexing_leaves_ckans_own_indexing_as_it_was() -> None:

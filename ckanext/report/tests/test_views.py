@@ -287,9 +287,9 @@ def test_hostile_values(browser: Browser) -> None:
     """What is in a query ends up as text, and in the form, as text, too."""
     page = browser.get("/report/numbers?size=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&start=%0d%0a&page=1e9")
     assert page.status_code == 200 and "<script>alert(1)" not in page.text
-    for path in ("/report/numbers?size=%00", "/report/tagless-datasets/%00", "/report/tagless-datasets/a%00"):
-        assert browser.get(path).status_code == 400
-    assert browser.get("/report/%00").status_code == 404
+    assert browser.get("/report/numbers?size=%00").status_code == 400
+    for path in ("/report/%00", "/report/tagless-datasets/%00", "/report/tagless-datasets/a%00"):
+        assert browser.get(path).status_code == 404
 
 
 def test_the_options_that_are_chosen(browser: Browser) -> None:

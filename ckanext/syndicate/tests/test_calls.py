@@ -31,7 +31,7 @@ from ckanext.syndicate.calls import KINDS, Caller, Forbidden, Missing, Redirecte
 
 TOKEN = "s3cr3t-t0ken-of-the-target"
 ACTION = "/api/action/package_create"
-QUICK = Limits(connect=1, read=0.3, total=1, body_bytes=100_000, tries=1)
+QUICK = Limits(connect=5, read=1, total=3, body_bytes=100_000, tries=1)
 LOOPBACK = AddressPolicy(networks(["127.0.0.0/8"]))
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
@@ -186,7 +186,7 @@ def test_errors_of_servers(
     [
         (reset, RemoteUnavailable),
         (silence, RemoteTimeout),
-        (slowly(answer(), 1), RemoteTimeout),
+        (slowly(answer(), 4), RemoteTimeout),
         (answer(200, b'{"success": tr', **{"Content-Length": "1000"}), RemoteTimeout),
         (endless(b"HTTP/1.1 200 OK\r\n\r\n", b"x" * 10_000), AnswerTooLarge),
         (endless(b"HTTP/1.1 200 OK\r\n\r\n", b"x", 0.05), RemoteTimeout),

@@ -6,12 +6,18 @@ import datetime
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from bs4 import BeautifulSoup, Tag
+from ckan import model
 from ckan.tests import factories
 
 from ckanext.archiver.tests.portal import make_user
+from ckanext.relay import lease
+from ckanext.syndicate import selection
 from ckanext.syndicate.domain.states import Cause
 from ckanext.syndicate.explanations import advise, advise_publisher, explain
+from ckanext.syndicate.model.tables import outbox_table
+from ckanext.syndicate.panel import of as panel_of
 from ckanext.syndicate.tests.rows import clear
 from ckanext.syndicate.tests.standing import (
     NOW,
@@ -25,6 +31,7 @@ from ckanext.syndicate.tests.standing import (
     make_dataset,
     rows,
 )
+from ckanext.syndicate.types import Profile
 
 pytestmark = ODP
 
@@ -113,7 +120,8 @@ def test_a_dataset_on_its_way(app: Any, editor: dict[str, Any]) -> None:
     add_row(dataset)
     found = shown(app, dataset, editor["headers"])
     asks = found.select_one("[hx-get]")
-    assert asks is not None and (asks["hx-get"], asks["hx-trigger"]) == (address(dataset), "every 2s")
+    assert asks is not None and asks["hx-trigger"] == "every 2s"
+    assert str(asks["hx-get"]).startswith(f"{address(dataset)}?mark=")
     assert found.select_one(f'a[href="{address(dataset)}"]') and buttons(found) == []
     add_target("odp", down_since=NOW, cause="unreachable", error="refused")
     asks = shown(app, dataset, editor["headers"]).select_one("[hx-get]")
@@ -121,12 +129,17 @@ def test_a_dataset_on_its_way(app: Any, editor: dict[str, Any]) -> None:
 
 
 def test_the_part_that_is_asked_for(app: Any, editor: dict[str, Any]) -> None:
-    """It says the same as the page, and ends the asking when nothing is on its way; by itself it leads to the page."""
+    """It says the same as the page, nothing while that has not changed, and ends the asking when nothing is on its way;
+    by itself it leads to the page."""
     dataset = owned_by(editor)
     add_row(dataset)
     headers = {**editor["headers"], "HX-Request": "true"}
     answer = app.get(address(dataset), headers=headers)
     assert answer.status_code == 200 and "hx-trigger" in answer.body and "<html" not in answer.body
+    asks = BeautifulSoup(answer.body, "html.parser").select_one("[hx-get]")
+    assert asks is not None and app.get(asks["hx-get"], headers=headers).status_code == 204
+    lease.execute(sa.update(outbox_table).values(attempts=1, cause="timeout"))
+    assert "1 attempt failed." in app.get(asks["hx-get"], headers=headers, status=200).body
     clear()
     add_copy(dataset)
     answer = app.get(address(dataset), headers=headers)
@@ -146,6 +159,44 @@ def test_a_dataset_that_failed(app: Any, editor: dict[str, Any], admin: dict[str
     assert buttons(found) == ["retry"] and DASHBOARD not in str(found)
     of_admin = shown(app, dataset, admin)
     assert "the dataset or the plugin" in of_admin.text and of_admin.select(f'a[href="{DASHBOARD}"]')
+
+
+@pytest.mark.parametrize(
+    ("skipped", "shown"),
+    [
+        ("package is private", "Der Datensatz ist privat."),
+        (
+            "datasets of the type harvest are not syndicated to odp",
+            "Datensätze des Typs harvest werden nicht an dieses Ziel syndiziert.",
+        ),
+        ("the plugin chooser skips it", "Das Plugin chooser lässt ihn aus."),
+        ("the predicate a.b:{c} says no", "Das Prädikat a.b:{c} sagt Nein."),
+        ("the dataset was purged", "Der Datensatz wurde endgültig gelöscht."),
+        ("nobody knows: KeyError: 'a\nb'", "Niemand weiß es: KeyError: 'a\nb'"),
+        ("because of the weather", "because of the weather"),
+        (None, ""),
+    ],
+)
+def test_why_it_is_not_there_in_the_language_of_the_reader(app: Any, skipped: str | None, shown: str) -> None:
+    """What the bundle says; plugins and predicates say it in their own words."""
+    found = {"profile_id": "odp", "skipped": skipped, "entry": None, "ckan_url": "", "down_since": None}
+    with app.flask_app.test_request_context(environ_overrides={"CKAN_LANG": "de"}):
+        (line,) = [*(made := panel_of([found])).lines, *made.others]
+        assert line.reason == shown
+
+
+def test_what_the_bundle_says_is_known() -> None:
+    """The reasons that the code gives are those that are translated."""
+    dataset = make_dataset(flag="other")
+    package = model.Package.get(dataset["id"])
+    for profile, expected in (
+        (Profile(id="odp", types=("apps",)), "Datasets of the type dataset are not syndicated to this target."),
+        (Profile(id="odp", predicate="builtins:callable"), "The predicate builtins:callable says no."),
+        (Profile(id="odp"), "It is not chosen for this target."),
+    ):
+        skipped = selection.skips(package, profile)
+        found = {"profile_id": "odp", "skipped": skipped, "entry": None, "ckan_url": "", "down_since": None}
+        assert [line.reason for line in panel_of([found]).others] == [expected]
 
 
 def test_advice_for_publishers() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import ckan.plugins.toolkit as tk
-from flask import Blueprint
+from flask import Blueprint, Response
 
 from ckanext.relay import pages
 from ckanext.syndicate import flag_control, panel
 
 dataset = Blueprint("syndicate_dataset", __name__, url_prefix="/syndicate/dataset")
-dataset.before_request(pages.protect_forms)
+pages.guard(dataset)
 # the forms of datasets are CKAN's
 dataset.before_app_request(flag_control.read_form)
 
@@ -19,13 +19,15 @@ dataset.before_app_request(flag_control.read_form)
 @dataset.route("/<id>", methods=["GET", "POST"])
 def status(id: str) -> Any:
     """Show how a dataset is at the targets, for the page that asks while something is on its way; or let the workers
-    push it."""
+    push it. The page says as ``mark`` what it shows; there is no answer while that has not changed."""
     if tk.request.method == "POST":
         _push(id)
         return tk.redirect_to(_page(id))
     shown = panel.of(pages.call("syndicate_status", {"id": id}))
     if "HX-Request" not in tk.request.headers:
         return tk.redirect_to(_page(id))
+    if shown.waits and shown.mark == tk.request.args.get("mark"):
+        return Response(status=204)
     html = tk.render("syndicate/panel_content.html", {"panel": shown, "dataset_id": id, "is_fragment": True})
     return html if shown.waits else pages.fragment_done(html)
 

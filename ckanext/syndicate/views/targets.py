@@ -16,7 +16,7 @@ from ckanext.syndicate.model import outbox, targets
 from ckanext.syndicate.types import Profile
 
 syndicate = Blueprint("syndicate", __name__, url_prefix="/ckan-admin/syndicate")
-syndicate.before_request(pages.protect_forms)
+pages.guard(syndicate)
 
 #: Datasets on a page.
 _ROWS = 50
@@ -122,22 +122,28 @@ def _target(profile_id: str) -> status.TargetStatus:
 
 def _asked() -> dict[str, Any]:
     """Return which part of the list is asked for, without what makes no sense."""
-    state, cause, page = tk.request.args.get("state", ""), tk.request.args.get("cause", ""), pages.number()
+    state, cause, page = tk.request.args.get("state", ""), _text(tk.request.args.get("cause", "")), pages.number()
     found: dict[str, Any] = {"state": state} if state in status.STATES else {}
     if cause and state in status.STUCK:
         found["cause"] = cause
     return {**found, "page": page} if page > 1 else found
 
 
+def _text(given: str) -> str:
+    """Leave out what no text in the database may hold."""
+    return given.replace("\x00", "")
+
+
 def _try_again(profile: Profile) -> None:
     """Do as the form says: try one dataset that failed, or all; or push the chosen ones again."""
     form = tk.request.form
-    if one := form.get("retry"):
+    if one := _text(form.get("retry", "")):
         number = pages.call("syndicate_retry", {"profile": profile.id, "id": one})["retried"]
     elif form.get("action") == "retry":
         number = pages.call("syndicate_retry", {"profile": profile.id})["retried"]
     else:
-        known = {entry.dataset_id for entry in status.entries(profile.id, dataset_ids=form.getlist("dataset"))}
+        chosen = [_text(each) for each in form.getlist("dataset")]
+        known = {entry.dataset_id for entry in status.entries(profile.id, dataset_ids=chosen)}
         number = outbox.ask(known, [profile.id], outbox.PERSON, force=True)
         model.Session.commit()
         if number:

@@ -140,6 +140,13 @@ def test_extras_are_added(
     assert [(extra["key"], extra["value"]) for extra in package["extras"]] == expected
 
 
+@pytest.mark.parametrize("value", ["{dataset_id:>30}", "{dataset_id!r}", "{dataset_id.__class__}", "{nothing}"])
+def test_an_extra_of_a_configuration_that_no_form_has_checked(value: str) -> None:
+    """Nothing is formatted; the error names the extra."""
+    with pytest.raises(ValueError, match="default_extras: link "):
+        mapping.add_extras({}, {"link": value}, False, {"dataset_id": "7"})
+
+
 def test_resources_are_links_here() -> None:
     """What ties a resource to the remote portal is dropped."""
     package = {"resources": [{"url": "u", "url_type": "upload", "revision_id": "r", "name": "n"}]}
@@ -163,7 +170,7 @@ def test_what_of_a_remote_group_makes_one_of_ours() -> None:
 def test_references() -> None:
     """All by which groups and the organization may be found here, and nothing that is no text."""
     package = {
-        "groups": [{"id": "1", "name": "water"}, {"name": "air"}, {"id": 7}],
+        "groups": [{"id": "1", "name": "water"}, {"name": "air"}, {"id": 7}, {"id": "\x00", "name": "half \ud800"}],
         "organization": {"id": "2", "name": "city"},
         "owner_org": "2",
     }
@@ -174,7 +181,8 @@ def test_references() -> None:
 def test_resource_ids_that_are_taken() -> None:
     """What belongs to another dataset, or is no UUID, gets an id of this portal; the rest keeps what it has."""
     mine, taken, free = (f"7d3f3f0e-0d7a-4d3b-9d4c-0d6f5e1c7a0{number}" for number in range(3))
-    package = {"id": "p", "resources": [{"id": mine}, {"id": taken}, {"id": free}, {"id": "DE-1"}, {}]}
-    assert mapping.ids_of_resources(package) == {mine, taken, free, "DE-1"}
+    unheard = [{"id": f"{mine}\x00"}, {"id": "\ud800"}]  # PostgreSQL cannot be asked for these
+    package = {"id": "p", "resources": [{"id": mine}, {"id": taken}, {"id": free}, {"id": "DE-1"}, {}, *unheard]}
+    assert mapping.ids_of_resources(package) == {mine, taken, free}
     mapping.drop_resource_ids(package, {mine: "p", taken: "q"})
-    assert package["resources"] == [{"id": mine}, {}, {"id": free}, {}, {}]
+    assert package["resources"] == [{"id": mine}, {}, {"id": free}, {}, {}, {}, {}]

@@ -61,7 +61,7 @@ def test_an_empty_configuration(text: str | None) -> None:
         {"default_tags": [{"name": "a"}]},
         {"default_groups": ["a", "b"]},
         {"default_extras": {"a": 1}, "override_extras": False},
-        {"default_extras": {"link": "{harvest_source_url}/dataset/{dataset_id}"}},
+        {"default_extras": {"link": "{harvest_source_url}/dataset/{dataset_id}", "set": "{{{dataset_id}}}"}},
         {"force_all": True, "clean_tags": False, "read_only": True},
         {"remote_groups": "create", "remote_orgs": "only_local"},
         {"organizations_filter_include": ["a"], "groups_filter_exclude": ["b"]},
@@ -128,9 +128,21 @@ def test_bad_configurations(text: str, message: str) -> None:
         assert str(caught.value) == message
 
 
-@pytest.mark.parametrize("value", ["{nothing}", "{dataset_id.__class__}", "{}", "{dataset_id"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "{nothing}",
+        "{dataset_id.__class__}",
+        "{}",
+        "{dataset_id",
+        "{dataset_id:>30}",
+        "{dataset_id!r}",
+        "{dataset_id:{dataset_id}}",
+    ],
+)
 def test_a_default_extra_that_cannot_be_filled_in(value: str) -> None:
-    """The form says so, instead of every record later; and a template reaches into nothing."""
+    """The form says so, instead of every record later. A template reaches into nothing, and takes no format, which
+    could fill up a value to gigabytes."""
     with pytest.raises(ValueError, match="default_extras: link"):
         source_config.parse(json.dumps({"default_extras": {"link": value}}))
 

@@ -70,6 +70,45 @@ def test_no_page_runs_them(seen: list[Seen]) -> None:
     assert [(each.role, each.path) for each in seen if each.answer.status_code >= 500] == []
 
 
+#: No text in the database may hold it.
+_NUL = "%00"
+
+
+def _with_nul(world: World) -> Iterator[str]:
+    # CKAN's own page of a dataset fails
+    yield from (path.format(_NUL) for path in _NOWHERE if path != "/harvest/{}")
+    yield from (
+        world.fill(path).replace("NUL", _NUL)
+        for path in (
+            "/dataset/harvest_object/NUL", "/harvest/x/job/NUL", "/harvest/x/job/NUL/progress",
+            "/harvest/NUL/job/clear", "/harvest/clear/NUL/progress", "/harvest/refresh/NUL",
+            "/ckan-admin/syndicate/profile/NUL/approve", "/dataset/{public_dataset}/resource/NUL/archive",
+            "/dataset/NUL/archiver/check", "/ckan-admin/syndicate/profile/odp?state=failed&cause=NUL",
+        )
+    )  # fmt: skip
+    for page in PAGES:
+        if page.get is not None and not page.path.startswith("/report"):
+            joint = "&" if "?" in page.path else "?"
+            yield world.fill(page.path) + joint + _QUERY.replace(_ASKED, _NUL)
+
+
+def test_no_page_fails_at_what_no_database_holds(world: World, visitors: Visitors) -> None:
+    """A NUL in a name is of nothing that is there; what narrows down a list is taken without it."""
+    said = {path: visitors.ask("sysadmin", "GET", path).status_code for path in _with_nul(world)}
+    assert {path: status for path, status in said.items() if status >= 500} == {}
+    assert {status for path, status in said.items() if _NUL in path.partition("?")[0]} <= {400, 404}
+
+
+def test_no_form_fails_at_what_no_database_holds(world: World, visitors: Visitors) -> None:
+    """Nothing of that name is there, so nothing is done."""
+    profile = "/ckan-admin/syndicate/profile/odp"
+    for form in ({"dataset": "\x00"}, {"retry": "\x00"}):
+        answer = visitors.ask("sysadmin", "POST", profile, data=form)
+        assert answer.status_code == 302, (form, answer.status_code)
+    answer = visitors.ask("editor", "POST", world.fill("/syndicate/dataset/{public_dataset}"), data={"profile": "\x00"})
+    assert answer.status_code == 302
+
+
 def test_what_is_no_page_is_not_taken_for_one(seen: list[Seen]) -> None:
     """Downloads and records say what they are, and no browser is to guess otherwise."""
     others = [each for each in seen if not each.is_page and each.answer.status_code == 200]

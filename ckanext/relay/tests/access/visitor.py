@@ -19,7 +19,9 @@ class Visitors:
 
     def ask(self, role: str, method: str, path: str, **options: Any) -> Any:
         """Send a request; redirects are not followed."""
-        headers = {"Authorization": self._tokens[role]} if role in self._tokens else {}
+        headers = options.pop("headers", {})
+        if role in self._tokens:
+            headers = {**headers, "Authorization": self._tokens[role]}
         return _send(self._flask_app.test_client(use_cookies=False), method, path, headers=headers, **options)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import expect
 
 from ckanext.harvest.tests.flow import Feed, Site
 from ckanext.relay.tests.browser.kit import PHONE, WIDE, assert_accessible, shoot
@@ -36,10 +37,11 @@ def ended(site: Site, feed: Feed) -> dict[str, Any]:
 def test_a_job_while_somebody_looks(page: Callable[..., Page], site: Site, feed: Feed) -> None:
     """Its counters move, and at its end its errors are there, without the page being loaded again."""
     source = site.add_source(feed.url)
-    job_id = site.start(source["id"])
     visit = page(login="sysadmin")
-    visit.goto(f"/harvest/{source['name']}/job/{job_id}")
-    visit.evaluate("window.loaded = 'once'")
+    with feed.held():
+        job_id = site.start(source["id"])
+        visit.goto(f"/harvest/{source['name']}/job/{job_id}")
+        visit.evaluate("window.loaded = 'once'")
     seen = set()
     for _ in range(300):
         seen.add(visit.locator("#job-progress dl").inner_text() if visit.locator("#job-progress dl").count() else "")
@@ -68,7 +70,7 @@ def test_errors_and_retry(page: Callable[..., Page], site: Site, ended: dict[str
     visit.click("#job-errors-filter button")
     assert visit.locator("#causes td").first.inner_text() == str(BAD)
     visit.get_by_role("link", name="Show records").click()
-    assert visit.locator("#errors tbody tr").count() == BAD
+    expect(visit.locator("#errors tbody tr")).to_have_count(BAD)
     visit.locator("#errors tbody a").first.click()
     assert '"refused!"' in visit.locator("pre").inner_text()
     visit.get_by_role("link", name="Job", exact=True).click()

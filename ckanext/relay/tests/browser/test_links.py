@@ -115,15 +115,16 @@ def test_without_scripts(page: Callable[..., Page], site: Site, server: Web, dat
     visit = page(login="editor", javascript=False)
     visit.goto(f"/dataset/{dataset['name']}")
     server.latency = 2
-    visit.get_by_role("button", name="Check all links now").click()
-    assert visit.get_by_text("links are being checked …").is_visible()
     asked = server.count(f"/moved/{dataset['name']}")
+    visit.get_by_role("button", name="Check all links now").click()
+    visit.get_by_text("links are being checked …").wait_for()
     wait_until(lambda: server.count(f"/moved/{dataset['name']}") > asked, 30)
     server.latency = 0
 
     def is_done() -> bool:
         refresh = visit.locator("#archiver-panel").get_by_role("link", name="Refresh")
         refresh.click()
+        visit.wait_for_load_state()
         return refresh.count() == 0
 
     wait_until(is_done, 30)

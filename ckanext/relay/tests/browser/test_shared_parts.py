@@ -55,9 +55,9 @@ def test_a_plot(page: Callable[..., Page]) -> None:
 def test_a_part_that_is_live(page: Callable[..., Page]) -> None:
     """It changes without a reload until there is nothing to wait for; without scripts a link shows how it is now."""
     visit = page()
-    visit.goto("/relay-tests/live")
     asked: list[str] = []
     visit.on("request", lambda request: asked.extend(re.findall(r"/live/(\d)$", request.url)))
+    visit.goto("/relay-tests/live")
     visit.wait_for_selector("text=Step 3")
     visit.wait_for_timeout(1500)
     assert asked == ["1", "2", "3"] and visit.url.endswith("/live")
@@ -66,6 +66,22 @@ def test_a_part_that_is_live(page: Callable[..., Page]) -> None:
     plain.goto("/relay-tests/live")
     plain.get_by_role("link", name="Refresh").click()
     assert plain.locator("#live p").inner_text() == "Step 1"
+
+
+def test_a_part_that_is_gone(page: Callable[..., Page]) -> None:
+    """Where it was it says so, with a link; it asks no more, and no message pops up."""
+    visit = page()
+    asked: list[str] = []
+    visit.on("request", lambda request: asked.extend(re.findall(r"/live/(\d)$", request.url)))
+    gone = re.compile(r"/relay-tests/live/2$")
+    visit.route(gone, lambda route: route.continue_(url=route.request.url.replace("live/2", "dataset/no-such-dataset")))
+    visit.goto("/relay-tests/live")
+    visit.wait_for_selector("text=This part can no longer be shown.")
+    visit.wait_for_timeout(1500)
+    assert asked == ["1", "2"] and visit.locator(".toast").count() == 0
+    assert_accessible(visit)
+    visit.get_by_role("link", name="Load the page again").click()
+    visit.wait_for_selector("text=Step 0")
 
 
 def test_a_change_is_asked_for_once_more(page: Callable[..., Page]) -> None:

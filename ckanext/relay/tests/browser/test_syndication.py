@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from playwright.sync_api import expect
 
 from ckanext.harvest.tests.flow import Site, wait_until
 from ckanext.relay.tests.browser.kit import PHONE, WIDE, assert_accessible, organization, shoot
@@ -91,11 +92,12 @@ def test_push_a_dataset_without_scripts(page: Callable[..., Page], site: Site) -
         refresh = visit.locator("#syndication-targets").get_by_role("link", name="Refresh")
         if refresh.count():
             refresh.click()
+            visit.wait_for_load_state()
         return "synced" in visit.inner_text("#syndication")
 
     wait_until(is_shown, 30)
     visit.get_by_role("button", name="Push now").click()
-    assert "The workers push the dataset now." in visit.inner_text("body")
+    visit.get_by_text("The workers push the dataset now.").wait_for()
 
 
 def test_a_custom_field_beside_the_box(page: Callable[..., Page], site: Site) -> None:
@@ -103,11 +105,12 @@ def test_a_custom_field_beside_the_box(page: Callable[..., Page], site: Site) ->
     name = make_dataset(site, extras=[{"key": "height", "value": "12 m"}])
     visit = page(login="editor")
     visit.goto(f"/dataset/edit/{name}")
+    visit.wait_for_load_state("networkidle")  # CKAN starts its modules when their translations have come
     rows = visit.locator(".control-custom")
     before = rows.count()
     rows.last.locator("input").first.fill("species")
     rows.last.locator("input").first.blur()
-    assert rows.count() == before + 1
+    expect(rows).to_have_count(before + 1)
     rows.nth(before - 1).locator("input[name$=__value]").fill("oak")
     visit.get_by_label("Push to neighbour").check()
     visit.get_by_role("button", name="Update Dataset").click()
@@ -137,7 +140,7 @@ def test_what_failed_and_what_is_held(page: Callable[..., Page], site: Site, wid
     visit.get_by_role("link", name="Cancel").click()
     row = visit.locator("#datasets tr", has_text=message)
     row.get_by_role("button", name="Retry").click()
-    assert "1 dataset is handed to the workers." in visit.inner_text("body")
+    visit.get_by_text("1 dataset is handed to the workers.").wait_for()
     visit.goto(f"/dataset/{held}")
     assert_accessible(visit, "#syndication")
     shoot(visit, "syndicate-held")

@@ -65,17 +65,19 @@ def secrets_dir(tmp_path: Path) -> str:
         ("", ""),
         ("env:PORTAL", "from env"),
         ("env:CKANEXT_RELAY_SECRET_PORTAL", "from env"),
+        ("env:LINE", "from env"),
         ("file:plain", "s3cret"),
         ("file:line", "s3cret"),
         ("file:windows", "s3cret"),
-        ("file:two-lines", "a\nb\n"),
+        ("file:two-lines", "a\nb"),
         ("file:limit", "x" * MAX_FILE_BYTES),
         ("file:mounted", "mounted"),
     ],
 )
 def test_resolve(value: str, secret: str, secrets_dir: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """References give the secret without its last line end, anything else gives itself."""
+    """References give the secret without blanks and line ends around it, anything else gives itself."""
     monkeypatch.setenv("CKANEXT_RELAY_SECRET_PORTAL", "from env")
+    monkeypatch.setenv("CKANEXT_RELAY_SECRET_LINE", "\tfrom env \r\n")
     assert resolve(value, secrets_dir) == secret
 
 

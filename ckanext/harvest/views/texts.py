@@ -1,0 +1,15 @@
+"""Texts of others, as a page shows them."""
+
+from __future__ import annotations
+
+import json
+
+
+def indented(text: str) -> str:
+    """Return JSON with a line for each of its parts, anything else as it is."""
+    try:
+        shown = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
+    # an escape may stand for half a character, which no page can hold
+    return shown.encode("utf-8", "replace").decode()
