@@ -13,6 +13,7 @@ from ckan import model
 
 from ckanext.relay import lease, redaction
 from ckanext.relay.clock import now
+from ckanext.relay.texts import storable
 
 from . import config
 from .domain.options import FAILED, extract_entity_name
@@ -75,7 +76,7 @@ def note_failure(report: Report, options: dict[str, Any], why: str) -> None:
 
 def described(error: Exception) -> str:
     """Return what an error says, for a sysadmin: without secrets, and without what PostgreSQL text cannot hold."""
-    return redaction.scrub(f"{type(error).__name__}: {error}").replace("\x00", "\N{REPLACEMENT CHARACTER}")
+    return storable(redaction.scrub(f"{type(error).__name__}: {error}"))
 
 
 def attempt(report: Report, options: dict[str, Any]) -> Outcome:

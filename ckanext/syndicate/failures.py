@@ -13,6 +13,7 @@ from ckanext.relay.errors import (
     TooManyRedirects,
     redact,
 )
+from ckanext.relay.texts import storable
 
 from .delivery import Conflict, NameTaken, Vanished, WrongPortal
 from .domain.states import Cause
@@ -72,7 +73,7 @@ def _cause(error: RelayError) -> Cause:
 def of_plugin(error: Exception) -> Failure:
     """Return what an error of code in this portal means."""
     text = said(error) if isinstance(error, RelayError) else f"{type(error).__name__}: {error}"
-    return Failure(Cause.PLUGIN, redact(text)[:2000])
+    return Failure(Cause.PLUGIN, storable(redact(text))[:2000])
 
 
 def said(error: RelayError) -> str:

@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql
 from ckanext.archiver.domain import history
 from ckanext.archiver.domain.link import Link
 from ckanext.relay import clock, lease
+from ckanext.relay.texts import storable
 
 from . import removals
 from .resources import among
@@ -104,14 +105,7 @@ def _row(checked: Checked, before: Mapping[str, Any] | None) -> dict[str, Any]:
     columns["redirects"] = json.dumps(columns["redirects"]) if checked.columns.get("redirects") else None
     columns |= {"package_id": checked.link.package_id, "failure_count": columns["failure_count"] or 0}
     columns["size"] = columns["size"] if before or columns["size"] is not None else 0
-    return {name: _storable(value) for name, value in columns.items()}
-
-
-def _storable(value: Any) -> Any:
-    """Return a text as PostgreSQL can store it: what a server sends may hold NUL, or bytes of no character."""
-    if not isinstance(value, str):
-        return value
-    return value.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+    return {name: storable(value) if isinstance(value, str) else value for name, value in columns.items()}
 
 
 def _write_archivals(rows: Mapping[str, dict[str, Any]], connection: Any) -> None:

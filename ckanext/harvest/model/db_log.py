@@ -16,6 +16,7 @@ from ckan import model
 from ckan.model import meta
 
 from ckanext.relay import redaction
+from ckanext.relay.texts import storable
 
 from .tables import HarvestLog
 
@@ -85,8 +86,7 @@ class DBLogHandler(logging.Handler):
             self._warn("too many at once")
 
     def _content(self, record: logging.LogRecord) -> str:
-        text = redaction.scrub(self.format(record)).replace("\x00", "\N{REPLACEMENT CHARACTER}")
-        return text[:LONGEST].encode("utf-8", "replace").decode()
+        return storable(redaction.scrub(self.format(record)))[:LONGEST]
 
     def _write(self) -> None:
         while True:

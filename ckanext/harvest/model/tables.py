@@ -21,6 +21,7 @@ from sqlalchemy.orm import backref, relationship
 from ckanext.harvest.domain.stats import KEYS
 from ckanext.relay import clock, lease, redaction
 from ckanext.relay.errors import redact
+from ckanext.relay.texts import storable
 
 log = logging.getLogger(__name__)
 
@@ -61,10 +62,8 @@ def _fk(target: str, name: str, **kw: Any) -> sa.ForeignKey:
 
 
 def _error_message(message: Any) -> str:
-    """PostgreSQL text holds no NUL and no half of a character, and what a remote portal answered may. It may also
-    repeat the token it was sent."""
-    text = redaction.scrub(str(message)).replace("\x00", "\N{REPLACEMENT CHARACTER}")
-    return text.encode("utf-8", "replace").decode()
+    """A remote portal may answer anything, and may repeat the token it was sent."""
+    return storable(redaction.scrub(str(message)))
 
 
 class HarvestError(Exception):

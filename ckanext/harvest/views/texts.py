@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from ckanext.relay.texts import storable
+
 
 def indented(text: str) -> str:
     """Return JSON with a line for each of its parts, anything else as it is."""
@@ -11,5 +13,4 @@ def indented(text: str) -> str:
         shown = json.dumps(json.loads(text), indent=2, ensure_ascii=False)
     except (ValueError, RecursionError):
         return text
-    # an escape may stand for half a character, which no page can hold
-    return shown.encode("utf-8", "replace").decode()
+    return storable(shown)

@@ -154,6 +154,9 @@ def test_a_report_that_fails() -> None:
     assert said and said[0] == "RuntimeError: the millennium bug"
     secret = ValueError("http://user:pa55word@example.org/ \x00")
     assert "pa55word" not in runner.described(secret) and "\x00" not in runner.described(secret)
+    runner.note_failure(staff, bad, runner.described(ValueError("half \ud83d of it")))
+    found = runner.failure(staff, bad)
+    assert found and found[0] == "ValueError: half ? of it"
     staff.generate = lambda **options: {"table": [1]}
     try:
         staff.refresh_cache(bad)

@@ -572,13 +572,13 @@ def test_a_receiver_that_fails_afterwards(target: Target) -> None:
     def fail_once(sender: str, **_: Any) -> None:
         times.append(sender)
         if len(times) == 1:
-            raise ValueError("no room")
+            raise ValueError("no room \x00 \ud83d")
 
     made = make_dataset()
     with signals.after_syndication.connected_to(fail_once):
         work()
         (entry,) = left().values()
-        assert (entry.cause, entry.error) == ("plugin", "ValueError: no room")
+        assert (entry.cause, entry.error) == ("plugin", "ValueError: no room \N{REPLACEMENT CHARACTER} ?")
         assert copy_of(made).target_id is not None
         hurry()
         work()

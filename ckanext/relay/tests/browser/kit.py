@@ -59,14 +59,20 @@ class Visitors:
         self._states: dict[str, Any] = {}
         self._open: list[tuple[BrowserContext, Page, list[str]]] = []
 
-    def page(self, login: str | None = None, width: int = WIDE, javascript: bool = True) -> Page:
-        """Open a window. What scripts, styles and the policy complain about is kept for ``check``."""
+    def page(
+        self, login: str | None = None, width: int = WIDE, javascript: bool = True, may_complain: bool = False
+    ) -> Page:
+        """Open a window. What scripts, styles and the policy complain about is kept for ``check``.
+
+        :param may_complain: whether the console may have errors, since the test makes requests fail
+        """
         options = {"java_script_enabled": javascript, "viewport": {"width": width, "height": _HEIGHT[width]}}
         context = self._context(storage_state=self._state(login) if login else None, **options)
         page = context.new_page()
         faults: list[str] = []
         page.on("pageerror", lambda error: faults.append(f"{page.url}: {error}"))
-        page.on("console", lambda message: faults.extend(_fault(page, message)))
+        if not may_complain:
+            page.on("console", lambda message: faults.extend(_fault(page, message)))
         self._open.append((context, page, faults))
         return page
 

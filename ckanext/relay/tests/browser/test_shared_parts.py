@@ -13,7 +13,7 @@ from ckanext.relay.tests.browser.strict_policy import POLICY
 from ckanext.relay.tests.paged_plugin import NAME
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, Route
 
 PARTS = "/relay-tests/parts"
 
@@ -66,6 +66,26 @@ def test_a_part_that_is_live(page: Callable[..., Page]) -> None:
     plain.goto("/relay-tests/live")
     plain.get_by_role("link", name="Refresh").click()
     assert plain.locator("#live p").inner_text() == "Step 1"
+
+
+def test_a_part_of_a_portal_that_is_away(page: Callable[..., Page]) -> None:
+    """Where a proxy answers meanwhile, or nobody: nothing pops up, and the part goes on when the portal is there."""
+    visit = page(may_complain=True)
+    asked: list[str] = []
+
+    def fail(route: Route) -> None:
+        asked.append(route.request.url)
+        if len(asked) == 1:
+            route.abort()
+        elif len(asked) == 2:
+            route.fulfill(status=502, content_type="text/html", body="<!DOCTYPE html><title>Bad gateway</title>")
+        else:
+            route.continue_()
+
+    visit.route(re.compile(r"/relay-tests/live/2$"), fail)
+    visit.goto("/relay-tests/live")
+    visit.wait_for_selector("text=Step 2")
+    assert len(asked) == 3 and visit.locator(".toast").count() == 0  # they stay for three seconds
 
 
 def test_a_part_that_is_gone(page: Callable[..., Page]) -> None:
