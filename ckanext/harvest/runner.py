@@ -183,24 +183,27 @@ def process_batch(source_id: str, processes: int = 1) -> list[Next]:
     :param processes: how many there are to share the objects with, this one included
     """
     task = process_task(source_id)
-    at_work = lease.alive(lease_table, task)
-    if at_work >= config.workers_per_source():
+    if lease.alive(lease_table, task) >= config.workers_per_source():
         return []
-    try:
-        search.require()
-        with lease.held(lease_table, task, longest=longest("process")) as lease_id, search.deferred_commits():
-            worked = _process_claimed(source_id, lease_id, min(config.workers_per_source(), processes) - at_work)
-    except search.SearchUnavailable as error:
-        log.warning("Objects of source %s wait: %s", source_id, error)
-        return [Next("process", source_id, RETRY_SECONDS)]
+    worked = False
+    if work.has_waiting(source_id):
+        try:
+            search.require()
+            with lease.held(lease_table, task, longest=longest("process")) as lease_id, search.deferred_commits():
+                worked = _process_claimed(source_id, lease_id, min(config.workers_per_source(), processes))
+        except search.SearchUnavailable as error:
+            log.warning("Objects of source %s wait: %s", source_id, error)
+            return [Next("process", source_id, RETRY_SECONDS)]
     over = [Next("finish", job_id) for job_id in work.jobs_to_finish(source_id)]
     return over if over or not worked else [Next("process", source_id)]
 
 
-def _process_claimed(source_id: str, lease_id: str, free: int) -> bool:
+def _process_claimed(source_id: str, lease_id: str, processes: int) -> bool:
     batch = Batch(lease_id)
     batch.to_index.update(work.claim_unindexed(source_id, lease_id, config.batch_size()))
-    ids = work.claim_objects(source_id, lease_id, _share(source_id, max(1, free)))
+    # one that began a moment ago, and has claimed nothing yet, is to have its share
+    free = max(1, processes - work.count_busy(source_id, process_task(source_id)))
+    ids = work.claim_objects(source_id, lease_id, _share(source_id, free))
     # read at once, and kept here so that the session, which holds them weakly, finds them one by one below
     loaded = model.Session.query(HarvestObject).filter(HarvestObject.id.in_(ids)).all()
     batch.objects = loaded

@@ -93,6 +93,26 @@ def count_ready(source_id: str, most: int) -> int:
     return model.Session.execute(sa.select(sa.func.count()).select_from(ready)).scalar() or 0
 
 
+def has_waiting(source_id: str) -> bool:
+    """Tell whether there are objects of a source that a worker may take now, or that the search index lacks."""
+    of_source = _object.c.harvest_source_id == source_id
+    ready = sa.select(_object.c.id).join(_job, _job.c.id == _object.c.harvest_job_id).where(of_source, _open, _ready)
+    unindexed = sa.select(_object.c.id).where(of_source, _object.c.needs_index, _free(_object))
+    found = sa.or_(ready.where(_free(_object)).exists(), unindexed.exists())
+    return bool(model.Session.execute(sa.select(found)).scalar())
+
+
+def count_busy(source_id: str, task: str) -> int:
+    """Return how many have claimed objects of a source and are not done with them.
+
+    :param task: what the leases say of those who process the source
+    """
+    leases = lease_table.c
+    has_objects = sa.exists().where(_object.c.harvest_source_id == source_id, _open, _object.c.claimed_by == leases.id)
+    query = sa.select(sa.func.count()).where(leases.task == task, leases.expires > lease.now, has_objects)
+    return model.Session.execute(query).scalar() or 0
+
+
 def release_objects(ids: Sequence[str], lease_id: str) -> None:
     """Give claimed objects back untouched, so that the claim does not count as a try."""
     if ids:

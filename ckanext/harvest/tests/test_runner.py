@@ -236,6 +236,33 @@ def test_a_small_job_is_shared(script: Script, source_id: str) -> None:
         assert done == {"wait": 10, "end": 13}[left]
 
 
+def test_who_has_only_begun_gets_a_share(script: Script, source_id: str) -> None:
+    """A process that has claimed nothing yet is left its part; one that has is at work."""
+    script.guids = tuple(f"r{number}" for number in range(60))
+    script.imports = True
+    gathered(source_id)
+
+    def done_now() -> int:
+        runner.process_batch(source_id, processes=2)
+        done = len([call for call in script.calls if call.startswith("import ")])
+        script.calls.clear()
+        return done
+
+    with lease.held(lease_table, f"process {source_id}", longest=60) as other:
+        assert done_now() == 30
+        assert len(work.claim_objects(source_id, other, 2)) == 2
+        assert done_now() == 28
+
+
+def test_a_message_about_nothing(script: Script, source_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever finds nothing to do does not even ask whether Solr is there, and ends the job that is done."""
+    job_id = gathered(source_id)
+    assert runner.process_batch(source_id) == [runner.Next("finish", job_id)]
+    monkeypatch.setattr(runner.search, "require", pytest.fail)
+    assert runner.process_batch(source_id) == [runner.Next("finish", job_id)]
+    assert runner.process_batch("another") == []
+
+
 def test_a_result_is_thrown_away_if_another_worker_took_over(script: Script, source_id: str, batched: None) -> None:
     """A worker that was taken for dead and comes back changes nothing that another one has in hand."""
 
