@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ EVERY = 20
 LONGEST = 1800
 #: Seconds between two looks whether the harvest is done.
 LOOK = 0.02
+#: Seconds between two looks whether all processes are alive.
+CHECK = 1.0
 
 
 @dataclass(frozen=True)
@@ -147,9 +149,12 @@ def measure(side: Side, scenario: Scenario) -> Run:
     meter = Meter(bench, site.name, side.workers())
     begun = time.perf_counter()
     job_id = site.call("harvest_job_create", source_id=source_id)["id"]
-    _wait(side, lambda: _is_done(side, job_id))
-    done = time.perf_counter() - begun
-    finished = _wait_finished(side, job_id, begun)
+    with _watched(side, job_id) as holds:
+        no_object = f"NOT EXISTS (SELECT FROM harvest_object WHERE harvest_job_id = job.id AND {side.left})"
+        _wait(side, lambda: holds(f"gather_finished IS NOT NULL AND {no_object}"))
+        done = time.perf_counter() - begun
+        _wait_finished(side, lambda: holds("status = 'Finished'"))
+        finished = time.perf_counter() - begun
     time.sleep(0.5)  # What follows the end of a job, as the source's new status in Solr, counts too.
     cpu, peak = meter.cpu(), meter.peak()
     statements, transactions = bench.postgres.counts(site.name)
@@ -170,13 +175,22 @@ def check(scenario: Scenario, side: Side, run: Run, count: int) -> None:
         raise PartFailed(f"{scenario.title}, {side.title}: expected {wanted} and no error, and got {run.stats}")
 
 
-def _is_done(side: Side, job_id: str) -> bool:
-    statement = f"SELECT 1 FROM harvest_object WHERE harvest_job_id = %s AND {side.left} LIMIT 1"
-    gathered = side.site.query("SELECT 1 FROM harvest_job WHERE id = %s AND gather_finished IS NOT NULL", job_id)
-    return bool(gathered) and not side.site.query(statement, job_id)
+@contextmanager
+def _watched(side: Side, job_id: str) -> Iterator[Callable[[str], bool]]:
+    """Yield what tells whether the job fulfils a condition.
+
+    It keeps its connection: each login takes some ten milliseconds of a processor, which those who harvest need.
+    """
+    with closing(side.bench.postgres.connect(side.site.name)) as connection, connection.cursor() as cursor:
+
+        def holds(condition: str) -> bool:
+            cursor.execute(f"SELECT {condition} FROM harvest_job AS job WHERE id = %s", (job_id,))
+            return cursor.fetchone() == (True,)
+
+        yield holds
 
 
-def _wait_finished(side: Side, job_id: str, begun: float) -> float:
+def _wait_finished(side: Side, is_finished: Callable[[], bool]) -> None:
     """Until the job is Finished. ckanext-harvest sees it when it is asked to look: at once, then every second."""
     nudged = 0.0
 
@@ -185,16 +199,18 @@ def _wait_finished(side: Side, job_id: str, begun: float) -> float:
         if time.monotonic() - nudged > 1:
             side.nudge()
             nudged = time.monotonic()
-        return bool(side.site.query("SELECT 1 FROM harvest_job WHERE id = %s AND status = 'Finished'", job_id))
+        return is_finished()
 
     _wait(side, finished)
-    return time.perf_counter() - begun
 
 
 def _wait(side: Side, reached: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + LONGEST
+    begun = checked = time.monotonic()
     while not reached():
-        if time.monotonic() > deadline:
+        now = time.monotonic()
+        if now > begun + LONGEST:
             raise PartFailed(f"{side.title}: the harvest did not end within {LONGEST} s")
-        side.bench.check()
+        if now > checked + CHECK:
+            side.bench.check()
+            checked = now
         time.sleep(LOOK)

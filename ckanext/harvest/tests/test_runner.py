@@ -40,7 +40,7 @@ from ckanext.harvest.tests.harvesting import (
     work_off,
 )
 from ckanext.harvest.tests.scripted_harvester import Script, ScriptedHarvester, package_id, save_by_hand, save_objects
-from ckanext.relay import clock, lease
+from ckanext.relay import clock, lease, search
 from ckanext.relay.errors import AnswerInvalid, RemoteUnavailable
 from ckanext.relay.tests.solr import solr_at
 
@@ -258,7 +258,7 @@ def test_a_message_about_nothing(script: Script, source_id: str, monkeypatch: py
     """Whoever finds nothing to do does not even ask whether Solr is there, and ends the job that is done."""
     job_id = gathered(source_id)
     assert runner.process_batch(source_id) == [runner.Next("finish", job_id)]
-    monkeypatch.setattr(runner.search, "require", pytest.fail)
+    monkeypatch.setattr(search, "require", pytest.fail)
     assert runner.process_batch(source_id) == [runner.Next("finish", job_id)]
     assert runner.process_batch("another") == []
 
