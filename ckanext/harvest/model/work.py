@@ -33,6 +33,12 @@ def _free(table: sa.Table) -> sa.sql.ColumnElement[bool]:
     return lease.is_free(lease_table, table.c.claimed_by)
 
 
+def _ready_of(source_id: str) -> sa.Select:
+    """Return a query for the ids of the objects of a source that a worker may take now."""
+    query = sa.select(_object.c.id).join(_job, _job.c.id == _object.c.harvest_job_id)
+    return query.where(_object.c.harvest_source_id == source_id, _open, _ready, _free(_object))
+
+
 def claim_job(job_id: str, lease_id: str) -> bool:
     """Claim the gathering of a job, which begins with that; False if it is done, not asked for, or somebody else is at
     it."""
@@ -49,13 +55,7 @@ def claim_objects(source_id: str, lease_id: str, limit: int) -> list[str]:
     """
 
     def candidates(retried: sa.sql.ColumnElement[bool], at_most: int) -> sa.Select:
-        return (
-            sa.select(_object.c.id)
-            .join(_job, _job.c.id == _object.c.harvest_job_id)
-            .where(_object.c.harvest_source_id == source_id, _open, _ready, retried, _free(_object))
-            .order_by(_object.c.gathered, _object.c.id)
-            .limit(at_most)
-        )
+        return _ready_of(source_id).where(retried).order_by(_object.c.gathered, _object.c.id).limit(at_most)
 
     for query in (
         candidates(sa.func.coalesce(_object.c.retry_times, 0) == 0, limit),
@@ -83,22 +83,15 @@ def _claimed(lease_id: str) -> Any:
 
 def count_ready(source_id: str, most: int) -> int:
     """Return how many objects of a source a worker may take now; counts up to ``most``."""
-    ready = (
-        sa.select(_object.c.id)
-        .join(_job, _job.c.id == _object.c.harvest_job_id)
-        .where(_object.c.harvest_source_id == source_id, _open, _ready, _free(_object))
-        .limit(most)
-        .subquery()
-    )
+    ready = _ready_of(source_id).limit(most).subquery()
     return model.Session.execute(sa.select(sa.func.count()).select_from(ready)).scalar() or 0
 
 
 def has_waiting(source_id: str) -> bool:
     """Tell whether there are objects of a source that a worker may take now, or that the search index lacks."""
     of_source = _object.c.harvest_source_id == source_id
-    ready = sa.select(_object.c.id).join(_job, _job.c.id == _object.c.harvest_job_id).where(of_source, _open, _ready)
     unindexed = sa.select(_object.c.id).where(of_source, _object.c.needs_index, _free(_object))
-    found = sa.or_(ready.where(_free(_object)).exists(), unindexed.exists())
+    found = sa.or_(_ready_of(source_id).exists(), unindexed.exists())
     return bool(model.Session.execute(sa.select(found)).scalar())
 
 
